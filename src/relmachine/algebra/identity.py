@@ -1,0 +1,73 @@
+"""Identity comes from content: SHA-256 over canonical text, and a set digest that needs no order.
+
+Source: `docs/math.md` section 1 (event id, history id). Strings are hashed as the RFC 8785 form of a JSON array of
+strings, so the ids can be recomputed with any JSON library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from hashlib import sha256, shake_256
+
+SET_DIGEST_BITS = 4096
+"""Width of the set accumulator. Wagner's generalised birthday attack on a sum modulo 2^n costs about
+2^(2*sqrt(n)): 4096 bits put it at 2^128 (Bellare and Micciancio, "A new paradigm for collision-free hashing", 1997).
+"""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_SET_BYTES = SET_DIGEST_BITS // 8
+_SET_MASK = (1 << SET_DIGEST_BITS) - 1
+EMPTY_SET = 0
+"""Accumulator of the empty set."""
+
+
+def digest_bytes(data: bytes) -> str:
+    """SHA-256 of `data` in lower-case hexadecimal, 64 characters."""
+    return sha256(data).hexdigest()
+
+
+def digest(*parts: str) -> str:
+    """H(parts): SHA-256 of the canonical JSON array of the strings `parts`."""
+    return digest_bytes(_encode(parts).encode())
+
+
+def genesis_id(laws_digest: str, machine: str, root_thread: str) -> str:
+    """Id of the empty history's root: what a thread and all its forks have in common."""
+    return digest("genesis", laws_digest, machine, root_thread)
+
+
+def event_id(
+    genesis: str,
+    step: str,
+    step_key: str,
+    payload_digest: str,
+    contributions_digest: str,
+    parents: Iterable[str],
+) -> str:
+    """Id of an event: its content and its covering predecessors, in any order given."""
+    return digest("event", genesis, step, step_key, payload_digest, contributions_digest, *sorted(parents))
+
+
+def history_id(genesis: str, maximal: Iterable[str]) -> str:
+    """Id of a history: its genesis and the ids of its maximal events; of the empty history, when there are none."""
+    return digest("history", genesis, *sorted(maximal))
+
+
+def set_add(accumulator: int, *element: str) -> int:
+    """Accumulator of the set with `element` added. Addition commutes, so the order of adding never shows."""
+    return (accumulator + _hash_to_sum(element)) & _SET_MASK
+
+
+def set_remove(accumulator: int, *element: str) -> int:
+    """Inverse of `set_add`: used to take the overlap away when two sets are united."""
+    return (accumulator - _hash_to_sum(element)) & _SET_MASK
+
+
+def set_digest(accumulator: int) -> str:
+    """SHA-256 of the accumulator: the digest of the set."""
+    return digest_bytes(accumulator.to_bytes(_SET_BYTES))
+
+
+def _hash_to_sum(element: tuple[str, ...]) -> int:
+    return int.from_bytes(shake_256(_encode(element).encode()).digest(_SET_BYTES))

@@ -1,0 +1,71 @@
+"""Every way in which relmachine says no: one enum of codes, one exception type for callers.
+
+An expected refusal of a step is a *value* (`relmachine.kernel.verdicts.Refusal`); `RelmError` is what a caller
+gets who asked for something that cannot be given (a broken machine, a truncated log, an unknown thread).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The reason of a refusal. Stored with it, shown to people, matched by programs; never renamed."""
+
+    # gate 1: shape
+    NOT_JSON = "not_json"
+    ENVELOPE_INVALID = "envelope_invalid"
+    PAYLOAD_INVALID = "payload_invalid"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    PAYLOAD_TOO_DEEP = "payload_too_deep"
+    NUMBER_INVALID = "number_invalid"
+    TEXT_INVALID = "text_invalid"
+    UNKNOWN_STEP = "unknown_step"
+    THREAD_NAME_INVALID = "thread_name_invalid"
+    THREAD_MISMATCH = "thread_mismatch"
+    MACHINE_MISMATCH = "machine_mismatch"
+    MACHINE_VERSION = "machine_version"
+    SCHEMA_VERSION = "schema_version"
+    ID_CONFLICT = "id_conflict"
+    # gate 2: policy
+    POLICY_DENIED = "policy_denied"
+    # gate 3: laws
+    REQUIRES = "requires"
+    CONTEST_ABSENT = "contest_absent"
+    VETO_TOO_LATE = "veto_too_late"
+    ONCE = "once"
+    LAW_VIOLATED = "law_violated"
+    # engine
+    CLOSURE_FAILED = "closure_failed"
+    UNDECLARED_READ = "undeclared_read"
+    OUTPUT_INVALID = "output_invalid"
+    # declaring and loading a machine
+    MACHINE_INVALID = "machine_invalid"
+    # ingest
+    LOG_TRUNCATED = "log_truncated"
+    LOG_INVALID = "log_invalid"
+    LOG_EMPTY = "log_empty"
+    # store, stream, node
+    STORE_SCHEMA_FUTURE = "store_schema_future"
+    STORE_MACHINE_MISMATCH = "store_machine_mismatch"
+    TOPOLOGY_MISMATCH = "topology_mismatch"
+    UNREACHABLE = "unreachable"
+    NOT_FOUND = "not_found"
+    QUERY_REFUSED = "query_refused"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    INTERNAL = "internal"
+
+
+class RelmError(Exception):
+    """A request that cannot be met: a code, a sentence that says what to do, and the witness."""
+
+    def __init__(self, code: Code, sentence: str, **witness: object) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.sentence = sentence
+        self.witness: Mapping[str, object] = witness
+
+    def as_json(self) -> dict[str, object]:
+        """The three parts as a JSON object, for `--json` and HTTP answers."""
+        return {"code": str(self.code), "sentence": self.sentence, "witness": dict(self.witness)}

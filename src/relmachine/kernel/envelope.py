@@ -1,0 +1,151 @@
+"""The wire form of a step: a CloudEvents 1.0 event in structured JSON mode.
+
+Attributes: `id` and `source` (together the step key), `type` (the step), `subject` (the thread token), `time`,
+`traceparent`, `data` (the payload); extensions `machine`, `machineversion`, `schemaversion`, `principal`, `label`.
+Source: CloudEvents 1.0 specification, JSON event format 1.0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, cast
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.limits import Limits
+
+SCHEMA_VERSION = 1
+"""Version of this envelope. A higher one in a message is refused: its meaning is not known here."""
+
+UNKNOWN_STEP_TOKEN = "_"
+"""Subject token of an activity that no step of the machine stands for."""
+
+ANONYMOUS = "anonymous"
+"""Principal of a step that names none."""
+
+_Attribute = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Envelope(BaseModel):
+    """A step as it travels. Unknown attributes are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: _Attribute
+    source: _Attribute
+    type: _Attribute
+    subject: _Attribute | None = None
+    time: AwareDatetime | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: dict[str, object] = Field(default_factory=dict[str, object])
+    traceparent: _Attribute | None = None
+    machine: _Attribute | None = None
+    machineversion: _Attribute | None = None
+    schemaversion: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+    principal: _Attribute = ANONYMOUS
+
+    @property
+    def step_key(self) -> str:
+        """CloudEvents identity, (source, id), as a canonical JSON array."""
+        return step_key(self.source, self.id)
+
+    def wire(self) -> bytes:
+        """The message body."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a thread's subject as read: tokens of `relm.<machine>.step.<thread>.<step>` and the body."""
+
+    sequence: int
+    thread: str
+    step_token: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A step as gate 1 understood it.
+
+    `sequence` is its stream sequence. `payload` is the canonical JSON of the validated payload (of the raw data where
+    gate 1 refused it, empty where there was none); `recorded` are the contributions that the payload itself makes, as
+    (field, canonical JSON), by field. `principal`, `time` and `traceparent` are evidence, not identity.
+    """
+
+    sequence: int
+    thread: str
+    step: str
+    step_key: str
+    payload: str
+    payload_digest: str
+    recorded: tuple[tuple[str, str], ...] = ()
+    principal: str = ANONYMOUS
+    time: str | None = None
+    traceparent: str | None = None
+
+
+def step_key(source: str, identifier: str) -> str:
+    """The step key of CloudEvents (source, id)."""
+    return orjson.dumps([source, identifier]).decode()
+
+
+def parse(body: bytes, limits: Limits) -> Envelope:
+    """The envelope in `body`.
+
+    Errors: `payload_too_large`, `not_json`, `number_invalid`, `text_invalid`, `schema_version`, `envelope_invalid`,
+    each with what to change.
+    """
+    if len(body) > limits.payload_bytes_max:
+        raise RelmError(
+            Code.PAYLOAD_TOO_LARGE,
+            f"send at most {limits.payload_bytes_max} bytes",
+            payload_bytes_max=limits.payload_bytes_max,
+            bytes=len(body),
+        )
+    try:
+        return Envelope.model_validate_json(body)
+    except ValidationError as error:
+        raise _diagnosis(body, error) from error
+
+
+def _diagnosis(body: bytes, error: ValidationError) -> RelmError:
+    """The most telling reason why `body` is no envelope."""
+    value = _load(body)
+    if not isinstance(value, dict):
+        return RelmError(Code.ENVELOPE_INVALID, "send one CloudEvents JSON object", found=type(value).__name__)
+    version = cast(dict[str, object], value).get("schemaversion")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        return RelmError(
+            Code.SCHEMA_VERSION,
+            f"this node reads schemaversion up to {SCHEMA_VERSION}: update it, or send the older form",
+            schemaversion=version,
+        )
+    return RelmError(
+        Code.ENVELOPE_INVALID,
+        "send a CloudEvents 1.0 event with id, source, type and data; the witness names what is wrong",
+        problems=problems(error),
+    )
+
+
+def problems(error: ValidationError) -> list[str]:
+    """The first eight complaints of Pydantic as `member: what is wrong`."""
+    return [
+        f"{'.'.join(str(part) for part in item['loc']) or 'value'}: {item['msg']}"
+        for item in error.errors(include_url=False, include_input=False)[:8]
+    ]
+
+
+def _load(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        text = str(error)
+        if "surrogate" in text:
+            raise RelmError(Code.TEXT_INVALID, "send text without lone surrogates", detail=text) from error
+        if any(word in body for word in (b"NaN", b"Infinity")):
+            raise RelmError(Code.NUMBER_INVALID, "send finite numbers only: JSON has no NaN", detail=text) from error
+        raise RelmError(Code.NOT_JSON, "send UTF-8 JSON", detail=text) from error

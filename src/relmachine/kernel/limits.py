@@ -1,0 +1,29 @@
+"""Every bound of a turn and its wire, in one place. An error that a bound causes names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds with their defaults. Bytes, counts and seconds as the names say."""
+
+    payload_bytes_max: int = 256 * 1024
+    step_key_characters_max: int = 512
+    thread_token_characters_max: int = 200
+    steps_per_turn_max: int = 512
+    threads_per_round_max: int = 256
+    steps_per_round_max: int = 4096
+    rounds_in_flight_max: int = 2
+    hints_in_flight_max: int = 20_000
+    hints_per_fetch_max: int = 1000
+    publishes_in_flight_max: int = 1000
+    reruns_per_turn_max: int = 64
+    commit_attempts_max: int = 8
+    fiber_table_elements_max: int = 16
+    section_snapshot_every: int = 256
+    query_rows_max: int = 10_000
+    query_seconds_max: float = 10.0
+    hot_threads_max: int = 10_000
+    outcome_wait_seconds_max: float = 30.0

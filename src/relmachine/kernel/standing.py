@@ -1,0 +1,43 @@
+"""From masks to meaning: which claims are effective, which are settled, and the fiber they stand in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from relmachine.algebra.fibers import Fiber
+from relmachine.machine.plan import Plan
+
+_REMEMBERED = 65_536
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def effective(plan: Plan, alive: int) -> int:
+    """Claims all of whose ↑ is alive (asserted, not contested since, not vetoed)."""
+    mask = 0
+    for claim in plan.claims:
+        if claim.up & ~alive == 0:
+            mask |= 1 << claim.index
+    return mask
+
+
+def settled(plan: Plan, alive: int) -> int:
+    """Claims in S∩R∩P_t that are effective (math.md section 2)."""
+    return effective(plan, alive) & plan.stable_saturation & plan.stable_transfer
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def fiber_of(plan: Plan, asserted: int) -> Fiber:
+    """The fiber over the claims in `asserted`, which is closed under ↑."""
+    names = plan.claim_names(asserted)
+    indices = [plan.claim_index[name] for name in names]
+    position = {index: place for place, index in enumerate(indices)}
+
+    def local(mask: int) -> int:
+        return sum(1 << position[index] for index in indices if mask >> index & 1)
+
+    return Fiber(
+        points=names,
+        up=tuple(local(plan.claims[index].up) for index in indices),
+        saturation=local(plan.stable_saturation),
+        transfer=local(plan.stable_transfer),
+    )

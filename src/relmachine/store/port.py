@@ -1,0 +1,91 @@
+"""The store as the turn sees it. Adapters: `sqlite` (embedded) and `rqlite` (cluster), one contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.state import ThreadState
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The recorded outcome of a step key. `outcome` is the JSON text of the receipts row."""
+
+    thread: str
+    step_key: str
+    step: str
+    payload_digest: str
+    sequence: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The proposal is durable."""
+
+    thread: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The thread was no longer as the proposal's `before` says: load it again and decide again. Nothing was written."""
+
+    thread: str
+
+
+CommitOutcome = Committed | Stale
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a read with their column names."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    def dicts(self) -> list[dict[str, object]]:
+        """The rows as objects."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Store(Protocol):
+    """Durable threads. Every method may be called twice, late, or from two nodes."""
+
+    @property
+    def store_id(self) -> str:
+        """Random id given when the store was created: names what the stream consumer feeds."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs and let go."""
+        ...
+
+    async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
+        """State of each thread that exists, at the strongest read level: it decides writes."""
+        ...
+
+    async def receipts(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Receipt]:
+        """Receipts of the (thread, step key) pairs that have one."""
+        ...
+
+    async def contributions(self, thread: str, fields: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Canonical JSON of every contribution to `fields` in the thread's history, in subject order."""
+        ...
+
+    async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
+        """One durable transaction for proposals of distinct threads; a stale one fails alone.
+
+        Outbox rows in `sent` have left and are dropped in the same transaction.
+        """
+        ...
+
+    async def unsent(self, limit: int) -> Sequence[OutboxRow]:
+        """Outbox rows that have not left, oldest first."""
+        ...
+
+    async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
+        """A read for people, on a connection that cannot write. Errors: `query_refused`, `limit_exceeded`."""
+        ...

@@ -1,0 +1,80 @@
+"""The stream as the node sees it: ordered per thread, replicated, the truth of order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relmachine.kernel.envelope import Message
+from relmachine.kernel.proposal import OutboxRow
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A step to publish on `thread`; `step_token` is the step's name, or `_` for an activity without a step.
+
+    `body` is the envelope's wire form.
+    """
+
+    thread: str
+    step_token: str
+    body: bytes
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where the stream put it; `duplicate` when it was there already (inside the stream's window)."""
+
+    sequence: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Somebody published `sequence` on `thread`. Only a hint: the turn reads the thread's subject itself."""
+
+    thread: str
+    sequence: int
+    token: object
+
+
+class Publisher(Protocol):
+    """Puts steps on the stream."""
+
+    async def publish(self, steps: Sequence[Outgoing]) -> Sequence[Published]:
+        """Publish in order, in bounded windows; returns when the stream has acknowledged every one."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads a thread's subject."""
+
+    async def read(self, thread: str, after: int, limit: int) -> Sequence[Message]:
+        """Messages of the thread with a sequence above `after`, in order, at most `limit`."""
+        ...
+
+
+class Hints(Protocol):
+    """The durable consumer of step hints, one per store."""
+
+    def batches(self) -> AsyncIterator[Sequence[Hint]]:
+        """Batches of hints, oldest first, at most `Limits.hints_in_flight_max` unacknowledged."""
+        ...
+
+    async def done(self, hints: Sequence[Hint]) -> None:
+        """Acknowledge: everything the hints speak of is committed."""
+        ...
+
+    async def again(self, hints: Sequence[Hint]) -> None:
+        """Hand back, to be delivered again after a delay."""
+        ...
+
+
+class Feeds(Protocol):
+    """Writes outbox rows to the feeds exactly once and in order per subject."""
+
+    async def emit(self, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
+        """Publish `rows`; returns those known to be on the stream. Safe to call again with the same rows."""
+        ...
