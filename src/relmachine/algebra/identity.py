@@ -6,16 +6,15 @@ strings, so the ids can be recomputed with any JSON library.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from hashlib import sha256, shake_256
+from json.encoder import encode_basestring
 
 SET_DIGEST_BITS = 4096
 """Width of the set accumulator. Wagner's generalised birthday attack on a sum modulo 2^n costs about
 2^(2*sqrt(n)): 4096 bits put it at 2^128 (Bellare and Micciancio, "A new paradigm for collision-free hashing", 1997).
 """
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SET_BYTES = SET_DIGEST_BITS // 8
 _SET_MASK = (1 << SET_DIGEST_BITS) - 1
 EMPTY_SET = 0
@@ -49,6 +48,15 @@ def event_id(
     return digest("event", genesis, step, step_key, payload_digest, contributions_digest, *sorted(parents))
 
 
+def contributions_digest(asserts: Iterable[str], contributions: Iterable[tuple[str, str]]) -> str:
+    """Digest of what an event asserted and wrote: claim names, and (field, canonical text of the value) pairs.
+
+    Neither order shows. No claim has an empty name, so the empty string parts the two.
+    """
+    written = [part for pair in sorted(contributions) for part in pair]
+    return digest("contributions", *sorted(asserts), "", *written)
+
+
 def history_id(genesis: str, maximal: Iterable[str]) -> str:
     """Id of a history: its genesis and the ids of its maximal events; of the empty history, when there are none."""
     return digest("history", genesis, *sorted(maximal))
@@ -71,3 +79,8 @@ def set_digest(accumulator: int) -> str:
 
 def _hash_to_sum(element: tuple[str, ...]) -> int:
     return int.from_bytes(shake_256(_encode(element).encode()).digest(_SET_BYTES))
+
+
+def _encode(parts: Iterable[str]) -> str:
+    """Canonical JSON of an array of strings."""
+    return f"[{','.join(map(encode_basestring, parts))}]"

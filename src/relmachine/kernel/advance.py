@@ -11,28 +11,30 @@ from typing import Literal
 
 import orjson
 
-from relmachine.algebra.identity import digest, event_id, history_id, set_add, set_digest
+from relmachine.algebra.frontier import Frontier
+from relmachine.algebra.identity import contributions_digest, event_id, history_id, set_add, set_digest
 from relmachine.kernel.envelope import Candidate
-from relmachine.kernel.lifecycle import ABORTED, COMMITTED, REFUSED
+from relmachine.kernel.ledger import Ledger
+from relmachine.kernel.lifecycle import COMMITTED
 from relmachine.kernel.proposal import (
     ClaimRow,
     ContributionRow,
     EventRow,
     ExtensionRow,
     HistoryRow,
-    OutboxRow,
     Proposal,
-    ReceiptRow,
-    RejectionRow,
     ThreadEventRow,
     TransitionRow,
 )
 from relmachine.kernel.standing import fiber_of, settled
-from relmachine.kernel.state import LastEvent, ThreadState
-from relmachine.kernel.verdicts import Admitted, Decided, GateName, Refused, Repeated
+from relmachine.kernel.state import ThreadState
+from relmachine.kernel.verdicts import Admitted, Decided, Refused, Repeated
 from relmachine.machine.plan import Plan, Reducer, StepPlan
 
 _PASSED = '{"shape":"pass","policy":"pass","laws":"pass"}'
+
+Contributions = tuple[tuple[str, str], ...]
+"""(field, canonical JSON of the value) pairs, by field."""
 
 
 def advance(plan: Plan, state: ThreadState, decided: Sequence[Decided]) -> Proposal:
@@ -47,124 +49,62 @@ def advance(plan: Plan, state: ThreadState, decided: Sequence[Decided]) -> Propo
             case Admitted(candidate, contributions):
                 turn.commit(candidate, contributions)
             case Refused():
-                turn.refuse(item)
-            case Repeated(candidate, sequence):
-                turn.note(candidate, {"outcome": "repeated", "sequence": sequence})
+                turn.ledger.refused(item)
+            case Repeated():
+                turn.ledger.repeated(item)
         turn.cursor = item.candidate.sequence
     return turn.proposal()
 
 
-def contributions_digest(plan: Plan, step: StepPlan, contributions: Sequence[tuple[str, str]]) -> str:
-    """Digest of what an event wrote and asserted (math.md section 1)."""
-    flat = [part for pair in sorted(contributions) for part in pair]
-    return digest("contributions", *plan.claim_names(step.asserts), "", *flat)
-
-
-def covering(plan: Plan, state_lasts: dict[int, LastEvent], step: StepPlan) -> tuple[int, int]:
-    """Masks of steps: those whose last event the next event of type `step` covers, and all that lie below it."""
-    candidates = plan.dependent[step.index]
-    present = below = hidden = 0
-    for index, last in state_lasts.items():
-        if candidates >> index & 1:
-            present |= 1 << index
-            below |= last.past
-            hidden |= last.past & ~(1 << index)
-    return present & ~hidden, below
-
-
 class _Turn:
-    """The state under change and the rows gathered so far."""
+    """The state under change, and the rows of the histories it goes through."""
 
     def __init__(self, plan: Plan, state: ThreadState) -> None:
         self.plan, self.before = plan, state
-        self.cursor, self.head = state.cursor, state.head
-        self.depth, self.tier, self.section = state.depth, state.tier, state.section
+        self.cursor, self.head, self.depth, self.section = state.cursor, state.head, state.depth, state.section
         self.asserted, self.standing, self.vetoed = state.asserted, state.standing, state.vetoed
-        self.frontier, self.lasts, self.values = state.frontier, dict(state.lasts), dict(state.values)
+        self.frontier = Frontier(plan.dependent, state.lasts, state.frontier, state.tier)
+        self.values = dict(state.values)
         self.settled = settled(plan, state.alive)
+        self.ledger = Ledger(state.thread)
         self.events: list[EventRow] = []
         self.thread_events: list[ThreadEventRow] = []
         self.histories: list[HistoryRow] = []
         self.extensions: list[ExtensionRow] = []
         self.claims: list[ClaimRow] = []
         self.contributions: list[ContributionRow] = []
-        self.receipts: list[ReceiptRow] = []
-        self.rejections: list[RejectionRow] = []
-        self.transitions: list[TransitionRow] = []
-        self.journal: list[dict[str, object]] = []
         self.fibers: list[int] = []
 
-    def commit(self, candidate: Candidate, contributions: tuple[tuple[str, str], ...]) -> None:
+    def commit(self, candidate: Candidate, contributions: Contributions) -> None:
         """Append the event: its id, its place in the history, what it touches and what that settles."""
         step = self.plan.steps[self.plan.step_index[candidate.step]]
-        event = self._event(candidate, step, contributions)
-        self._touch(step, event)
+        event = self._append(candidate, step, contributions)
+        self._touch(step, event.event_id)
         self._contribute(event, contributions)
-        source, self.head = self.head, self._history_id()
+        source, maximal = self.head, self.frontier.maximal_ids()
+        self.head = history_id(self.before.genesis, maximal)
         self.depth += 1
         self.fibers.append(self.asserted)
-        self._record_history(candidate, event, source)
-        self._transitions(candidate.sequence, source)
-        outcome = {
-            "outcome": "committed",
-            "sequence": candidate.sequence,
-            "event": event.event_id,
-            "history": self.head,
-        }
-        self._receipt(candidate, outcome)
-        self.note(candidate, outcome)
+        self._record(candidate, event, source, maximal)
+        self._settle(candidate.sequence, source)
+        self.ledger.committed(candidate, event.event_id, self.head)
 
-    def refuse(self, item: Refused) -> None:
-        """Record the refusal; nothing else changes."""
-        candidate, refusal = item.candidate, item.refusal
-        lifecycle = ABORTED if refusal.gate is GateName.ENGINE else REFUSED
-        self.rejections.append(
-            RejectionRow(
-                self.before.thread,
-                candidate.sequence,
-                candidate.step,
-                candidate.step_key,
-                refusal.gate,
-                refusal.code,
-                refusal.sentence,
-                orjson.dumps(dict(refusal.witness), default=str).decode(),
-                lifecycle,
-            )
-        )
-        outcome = {
-            "outcome": "refused",
-            "sequence": candidate.sequence,
-            "gate": refusal.gate,
-            "code": refusal.code,
-            "sentence": refusal.sentence,
-        }
-        if item.keyed and candidate.step_key:
-            self._receipt(candidate, outcome)
-        self.note(candidate, outcome)
-
-    def note(self, candidate: Candidate, outcome: dict[str, object]) -> None:
-        """Put the outcome of a stream sequence into the journal."""
-        self.journal.append({"at": candidate.sequence, "step": candidate.step, "key": candidate.step_key, **outcome})
-
-    def _event(self, candidate: Candidate, step: StepPlan, contributions: tuple[tuple[str, str], ...]) -> EventRow:
-        covers, below = covering(self.plan, self.lasts, step)
-        parents = sorted(last.event_id for index, last in self.lasts.items() if covers >> index & 1)
-        tier = 1 + max((last.tier for index, last in self.lasts.items() if covers >> index & 1), default=0)
-        written = contributions_digest(self.plan, step, contributions)
-        identity = event_id(
-            self.before.genesis, step.name, candidate.step_key, candidate.payload_digest, written, parents
-        )
-        self._place(step, LastEvent(identity, tier, below | 1 << step.index))
+    def _append(self, candidate: Candidate, step: StepPlan, contributions: Contributions) -> EventRow:
+        place = self.frontier.place(step.index)
+        genesis = self.before.genesis
+        written = contributions_digest(self.plan.claim_names(step.asserts), contributions)
+        identity = event_id(genesis, step.name, candidate.step_key, candidate.payload_digest, written, place.parents)
+        self.frontier.push(place, identity)
         event = EventRow(
             identity,
-            self.before.genesis,
+            genesis,
             step.name,
             candidate.step_key,
-            tier,
+            place.tier,
             candidate.payload,
             candidate.payload_digest,
             written,
-            orjson.dumps(parents).decode(),
+            orjson.dumps(place.parents).decode(),
             self.plan.digest,
             COMMITTED,
             _PASSED,
@@ -172,25 +112,15 @@ class _Turn:
         self.events.append(event)
         return event
 
-    def _place(self, step: StepPlan, last: LastEvent) -> None:
-        """Make `last` the last event of its type: no other last event lies above it yet."""
-        bit = 1 << step.index
-        for index, other in self.lasts.items():
-            if other.past & bit and index != step.index:
-                self.lasts[index] = LastEvent(other.event_id, other.tier, other.past & ~bit)
-        self.lasts[step.index] = last
-        self.frontier = self.frontier & ~self.plan.dependent[step.index] | bit
-        self.tier = max(self.tier, last.tier)
-
-    def _touch(self, step: StepPlan, event: EventRow) -> None:
+    def _touch(self, step: StepPlan, event: str) -> None:
         self.asserted |= step.asserts
         self.standing = (self.standing | step.asserts) & ~step.contests
         self.vetoed |= step.vetoes
         for touch, mask in (("assert", step.asserts), ("contest", step.contests), ("veto", step.vetoes)):
             if mask:
-                self.claims.extend(ClaimRow(event.event_id, name, touch) for name in self.plan.claim_names(mask))
+                self.claims.extend(ClaimRow(event, name, touch) for name in self.plan.claim_names(mask))
 
-    def _contribute(self, event: EventRow, contributions: tuple[tuple[str, str], ...]) -> None:
+    def _contribute(self, event: EventRow, contributions: Contributions) -> None:
         for name, value in contributions:
             self.contributions.append(ContributionRow(event.event_id, name, value))
             if self.plan.fields[name].reducer is Reducer.ONCE:
@@ -198,20 +128,10 @@ class _Turn:
         if contributions:
             self.section = set_add(self.section, event.event_id, event.contributions_digest)
 
-    def _maximal(self) -> list[str]:
-        return sorted(last.event_id for index, last in self.lasts.items() if self.frontier >> index & 1)
-
-    def _history_id(self) -> str:
-        return history_id(self.before.genesis, self._maximal())
-
-    def _record_history(self, candidate: Candidate, event: EventRow, source: str) -> None:
-        thread = self.before.thread
-        evidence = {
-            "principal": candidate.principal,
-            "time": candidate.time,
-            "traceparent": candidate.traceparent,
-        }
+    def _record(self, candidate: Candidate, event: EventRow, source: str, maximal: list[str]) -> None:
+        evidence = {"principal": candidate.principal, "time": candidate.time, "traceparent": candidate.traceparent}
         present = {key: value for key, value in evidence.items() if value is not None}
+        thread, fiber = self.before.thread, fiber_of(self.plan, self.asserted)
         self.thread_events.append(
             ThreadEventRow(thread, candidate.sequence, event.event_id, self.head, orjson.dumps(present).decode())
         )
@@ -219,15 +139,15 @@ class _Turn:
             HistoryRow(
                 self.head,
                 self.depth,
-                self.tier,
-                orjson.dumps(self._maximal()).decode(),
-                fiber_of(self.plan, self.asserted).fiber_id,
+                self.frontier.tier,
+                orjson.dumps(maximal).decode(),
+                fiber.fiber_id,
                 set_digest(self.section),
             )
         )
         self.extensions.append(ExtensionRow(source, self.head, event.step))
 
-    def _transitions(self, sequence: int, source: str) -> None:
+    def _settle(self, sequence: int, source: str) -> None:
         now = settled(self.plan, self.standing & ~self.vetoed)
         changes: tuple[tuple[Literal["newly", "superseded"], int], ...] = (
             ("newly", now & ~self.settled),
@@ -235,23 +155,11 @@ class _Turn:
         )
         for kind, mask in changes:
             if mask:
-                self.transitions.extend(
+                self.ledger.transitions.extend(
                     TransitionRow(self.before.thread, sequence, name, kind, source, self.head)
                     for name in self.plan.claim_names(mask)
                 )
         self.settled = now
-
-    def _receipt(self, candidate: Candidate, outcome: dict[str, object]) -> None:
-        self.receipts.append(
-            ReceiptRow(
-                self.before.thread,
-                candidate.step_key,
-                candidate.step,
-                candidate.payload_digest,
-                candidate.sequence,
-                orjson.dumps(outcome).decode(),
-            )
-        )
 
     def proposal(self) -> Proposal:
         """The rows gathered, with the state they lead to."""
@@ -260,12 +168,12 @@ class _Turn:
             head=self.head,
             cursor=self.cursor,
             depth=self.depth,
-            tier=self.tier,
+            tier=self.frontier.tier,
             asserted=self.asserted,
             standing=self.standing,
             vetoed=self.vetoed,
-            frontier=self.frontier,
-            lasts=self.lasts,
+            frontier=self.frontier.maximal,
+            lasts=self.frontier.lasts,
             values=self.values,
             section=self.section,
         )
@@ -278,29 +186,9 @@ class _Turn:
             extensions=tuple(self.extensions),
             claims=tuple(self.claims),
             contributions=tuple(self.contributions),
-            receipts=tuple(self.receipts),
-            rejections=tuple(self.rejections),
-            transitions=tuple(self.transitions),
-            outbox=tuple(self._outbox()),
+            receipts=tuple(self.ledger.receipts),
+            rejections=tuple(self.ledger.rejections),
+            transitions=tuple(self.ledger.transitions),
+            outbox=tuple(self.ledger.outbox(self.before.cursor, self.cursor, self.head)),
             fibers=tuple(self.fibers),
         )
-
-    def _outbox(self) -> list[OutboxRow]:
-        """One message per feed and turn: what became of each sequence, what settled, what was refused."""
-        thread, cursor = self.before.thread, self.cursor
-        frame = {
-            "thread": thread,
-            "from_sequence": self.before.cursor,
-            "to_sequence": cursor,
-            "history": self.head,
-        }
-        feeds: tuple[tuple[Literal["journal", "out", "rejected"], str, list[dict[str, object]]], ...] = (
-            ("journal", "outcomes", self.journal),
-            ("out", "transitions", [row._asdict() for row in self.transitions]),
-            ("rejected", "rejections", [row._asdict() for row in self.rejections]),
-        )
-        return [
-            OutboxRow(thread, cursor, kind, orjson.dumps({**frame, name: items}).decode())
-            for kind, name, items in feeds
-            if items
-        ]

@@ -6,6 +6,7 @@ A step is refused before OPEN and then never has a terminal; once OPEN it gets e
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 
 from relmachine.errors import Code, RelmError
 
@@ -56,7 +57,7 @@ def move_node(now: NodePhase, to: NodePhase) -> NodePhase:
 
 def path(*phases: StepPhase) -> str:
     """The phases as stored, e.g. `OPEN>ACTIVE>COMMIT>CLOSE`. Errors: `internal` for a move that is not listed."""
-    for now, to in zip(phases, phases[1:], strict=False):
+    for now, to in pairwise(phases):
         if to not in STEP_MOVES[now]:
             raise RelmError(Code.INTERNAL, f"a step cannot go from {now} to {to}", now=now, to=to)
     return ">".join(phases)

@@ -12,17 +12,9 @@ from typing import cast
 
 import orjson
 
+from relmachine.algebra.frontier import LastEvent
 from relmachine.algebra.identity import EMPTY_SET, genesis_id, history_id
 from relmachine.machine.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class LastEvent:
-    """The last event of one step type; `past` masks the types whose last event lies at or below it."""
-
-    event_id: str
-    tier: int
-    past: int
 
 
 @dataclass(frozen=True, slots=True)

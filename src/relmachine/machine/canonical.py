@@ -22,6 +22,8 @@ DEPTH_MAX = 32
 INTEGER_MAX = 2**53 - 1
 """Largest integer that every JSON reader keeps exact (I-JSON, RFC 7493)."""
 
+_SIMPLE_TYPES = frozenset[type]({str, bool, int, type(None)})
+
 
 def canonical(value: object) -> bytes:
     """Canonical JSON of `value`.
@@ -29,6 +31,11 @@ def canonical(value: object) -> bytes:
     Errors: `number_invalid` for NaN, infinities and integers beyond 2^53-1; `text_invalid` for lone surrogates;
     `payload_too_deep`; `payload_invalid` for what JSON cannot say and for datetimes without a time zone.
     """
+    if _is_simple(value):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+        except orjson.JSONEncodeError:  # the careful way below says what is wrong
+            pass
     plain, exotic = _plain(value, 0)
     try:
         return rfc8785.dumps(plain) if exotic else orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)  # pyright: ignore[reportArgumentType]
@@ -45,12 +52,25 @@ def canonical_time(value: datetime) -> str:
     """`value` in UTC with six decimals, e.g. `2011-10-11T11:45:40.276000Z`."""
     if value.tzinfo is None:
         raise RelmError(Code.PAYLOAD_INVALID, "give every datetime a time zone", value=value.isoformat())
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value.year > 999 else _early(value)
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError as error:
+        sentence = "give datetimes that lie in the years 1 to 9999 of UTC"
+        raise RelmError(Code.PAYLOAD_INVALID, sentence, value=value.isoformat()) from error
+    text = orjson.dumps(utc, option=orjson.OPT_UTC_Z).decode()
+    return text[1:-1] if utc.microsecond else f"{text[1:-2]}.000000Z"
 
 
-def _early(value: datetime) -> str:
-    utc = value.astimezone(UTC)
-    return f"{utc.year:04d}-{utc:%m-%dT%H:%M:%S.%fZ}"
+def _is_simple(value: object) -> bool:
+    """Whether `orjson` alone writes the canonical form: an object of text, integers and truths under ASCII names."""
+    if type(value) is not dict:
+        return False
+    members = cast(dict[str, object], value)
+    try:
+        names = "".join(members)
+    except TypeError:
+        return False
+    return names.isascii() and _SIMPLE_TYPES.issuperset(map(type, members.values()))
 
 
 def _plain(value: object, depth: int) -> tuple[object, bool]:

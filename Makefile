@@ -1,0 +1,48 @@
+# Every target calls what it needs first. With uv on the path it is used; otherwise pip brings it into .venv.
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+UV     := $(shell command -v uv 2>/dev/null)
+ARGS   ?=
+
+.PHONY: setup demo test verify bench docs lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+ifeq ($(UV),)
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps -e .
+else
+	test -x $(PYTHON) || $(UV) venv --quiet --python '>=3.11' $(VENV)
+	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(PYTHON) --no-deps -e .
+endif
+	touch $@
+
+demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
+	$(VENV)/bin/relm demo $(ARGS)
+
+test: setup  ## the whole suite
+	$(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+verify: setup  ## format, lint, types, layers, tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports
+	$(MAKE) test
+
+bench: setup  ## workload W against the raw floor, in one run
+	$(PYTHON) -m bench $(ARGS)
+
+docs: setup  ## the documentation site, into site/
+	$(VENV)/bin/mkdocs build --strict --quiet
+
+lock:  ## resolve the dependencies anew
+	uv pip compile --quiet --universal --generate-hashes --no-header --group dev --extra cluster pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) site dist .pytest_cache .ruff_cache .hypothesis .relm

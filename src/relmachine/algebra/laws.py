@@ -1,0 +1,31 @@
+"""How a broken law is told: which law, and the points or elements that break it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Law(StrEnum):
+    """Laws of `docs/math.md` section 2 that this room decides."""
+
+    POINTS = "points"
+    REFLEXIVE = "reflexive"
+    TRANSITIVE = "transitive"
+    ANTISYMMETRIC = "antisymmetric"
+    EXTENSIVE = "extensive"
+    IDEMPOTENT = "idempotent"
+    MEET_PRESERVING = "meet_preserving"
+    COMMUTING = "commuting"
+    RESTRICTION_IMPLIES = "restriction_implies"
+    RESTRICTION_SATURATE = "restriction_saturate"
+    RESTRICTION_TRANSFER = "restriction_transfer"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken law with its witness: `points` by name, `elements` each as the sorted names of its points."""
+
+    law: Law
+    points: tuple[str, ...] = ()
+    elements: tuple[tuple[str, ...], ...] = ()

@@ -1,0 +1,65 @@
+"""How contributions fold to a field's value. Source: `docs/math.md` section 3.
+
+Values are JSON scalars parsed from canonical text. All folds but `log` give the same value in every order; `sum` adds
+exactly, so that rounding never shows the order either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import cast
+
+from relmachine.errors import Code, RelmError
+
+Scalar = str | int | float | bool | None
+Folded = Scalar | list[Scalar]
+
+_INTEGER_MAX = 2**53 - 1
+
+
+def fold(reducer: str, values: Sequence[Scalar]) -> Folded:
+    """The value that `values`, one or more, have under `reducer`: union, max, min, sum, once or log.
+
+    `union` gives the distinct values, sorted by their text; `max` and `min` compare numbers as numbers and texts by
+    code point; `sum` is an integer when it is whole and JSON carries it exactly, else the nearest double; `log` keeps
+    the order given. Raises KeyError for another reducer, ValueError for no values at all and for `once` values that
+    differ, RelmError `number_invalid` for a sum beyond the doubles.
+    """
+    if not values:
+        raise ValueError("a field without contributions has no value")
+    return _FOLDS[reducer](values)
+
+
+def _union(values: Sequence[Scalar]) -> Folded:
+    distinct = {json.dumps(value, ensure_ascii=False): value for value in values}
+    return [distinct[text] for text in sorted(distinct)]
+
+
+def _once(values: Sequence[Scalar]) -> Folded:
+    if any(value != values[0] for value in values):
+        raise ValueError(f"once values differ: {values!r}")
+    return values[0]
+
+
+def _sum(values: Sequence[Scalar]) -> Folded:
+    # The text of a double is its shortest decimal, and that is what was contributed: 0.1 counts as one tenth.
+    total = sum((Fraction(repr(value)) for value in values), Fraction())
+    if total.denominator == 1 and abs(total) <= _INTEGER_MAX:
+        return int(total)
+    try:
+        return float(total)
+    except OverflowError as error:
+        raise RelmError(Code.NUMBER_INVALID, "declare a smaller unit: the sum is beyond what JSON carries") from error
+
+
+# Values of one field are all numbers or all texts, which is more than the type says: either way they compare.
+_FOLDS: Mapping[str, Callable[[Sequence[Scalar]], Folded]] = {
+    "union": _union,
+    "max": lambda values: max(cast("Sequence[str]", values)),
+    "min": lambda values: min(cast("Sequence[str]", values)),
+    "sum": _sum,
+    "once": _once,
+    "log": list,
+}

@@ -1,0 +1,143 @@
+"""Gate 3 and the run of computed steps, woven together until nothing changes.
+
+A computed step is decided in two parts: its claims before it runs, the values it wrote after. When a step fails or its
+values are refused, only the steps that have it in their causal past are decided and run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from relmachine.engine.graph import run_tiers
+from relmachine.engine.job import Contributions, Job
+from relmachine.gates.port import LawCase, LawGate
+from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.limits import Limits
+from relmachine.kernel.state import ThreadState
+from relmachine.kernel.verdicts import Admitted, Refusal, Refused
+from relmachine.machine.plan import Plan, Reducer
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thread's new steps that passed gates 1 and 2, in subject order.
+
+    `values` holds, for the fields that computed steps read, the canonical JSON of every contribution so far.
+    `withdrawn` are refusals known beforehand, by stream sequence.
+    """
+
+    state: ThreadState
+    steps: Sequence[Candidate]
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    withdrawn: Mapping[int, Refusal] = field(default_factory=dict[int, Refusal])
+
+
+class Engine:
+    """Decides and runs the steps of many threads together."""
+
+    def __init__(self, plan: Plan, laws: LawGate, limits: Limits) -> None:
+        self._plan, self._laws, self._limits = plan, laws, limits
+
+    async def decide(self, cases: Sequence[Case]) -> list[list[Admitted | Refused]]:
+        """For each case the outcome of its steps, in order.
+
+        The answer may cover only a prefix of a case's steps (never an empty one) when outputs kept changing each
+        other's admission for `Limits.reruns_per_turn_max` passes: the rest is decided in the next turn.
+        """
+        trials = [_Trial(self._plan, case) for case in cases]
+        for _ in range(self._limits.reruns_per_turn_max):
+            verdicts = await self._laws.admit([trial.law_case() for trial in trials])
+            for trial, verdict in zip(trials, verdicts, strict=True):
+                trial.learn(verdict)
+            jobs = [trial.job() for trial in trials if trial.pending()]
+            if not jobs:
+                break
+            await asyncio.to_thread(run_tiers, jobs)
+        return [trial.outcomes() for trial in trials]
+
+
+class _Trial:
+    """One case on its way to a decision."""
+
+    def __init__(self, plan: Plan, case: Case) -> None:
+        self.plan, self.case = plan, case
+        self.types = [plan.steps[plan.step_index[step.step]] for step in case.steps]
+        self.outputs: dict[int, Contributions] = {
+            index: step.recorded
+            for index, (step, kind) in enumerate(zip(case.steps, self.types, strict=True))
+            if not kind.computed
+        }
+        self.failures: dict[int, Refusal] = {
+            index: case.withdrawn[step.sequence]
+            for index, step in enumerate(case.steps)
+            if step.sequence in case.withdrawn
+        }
+        self.verdicts: list[Refusal | None] = []
+
+    def law_case(self) -> LawCase:
+        """What gate 3 is asked, with the outputs known so far."""
+        return LawCase(
+            state=self.case.state,
+            steps=self.case.steps,
+            once_values=[self._once_values(index) for index in range(len(self.case.steps))],
+            withdrawn=frozenset(self.case.steps[index].sequence for index in self.failures),
+        )
+
+    def _once_values(self, index: int) -> Mapping[str, str]:
+        written = self.outputs.get(index, ())
+        return {name: value for name, value in written if self.plan.fields[name].reducer is Reducer.ONCE}
+
+    def learn(self, verdicts: Sequence[Refusal | None]) -> None:
+        """Take new verdicts; outputs that rested on a changed one are forgotten."""
+        before, self.verdicts = self.verdicts, list(verdicts)
+        if not before:
+            return
+        for index, (old, new) in enumerate(zip(before, verdicts, strict=True)):
+            if (old is None) != (new is None):
+                self._forget_after(index)
+
+    def _forget_after(self, changed: int) -> None:
+        touched = self.plan.dependent[self.types[changed].index]
+        for index in range(changed + 1, len(self.types)):
+            kind = self.types[index]
+            if touched >> kind.index & 1:
+                touched |= self.plan.dependent[kind.index]
+                if kind.computed:
+                    self.outputs.pop(index, None)
+                    if self.case.steps[index].sequence not in self.case.withdrawn:
+                        self.failures.pop(index, None)
+
+    def admitted(self, index: int) -> bool:
+        """Whether nothing known speaks against the step."""
+        return self.verdicts[index] is None and index not in self.failures
+
+    def pending(self) -> bool:
+        """Whether an admitted step has still to run."""
+        return any(self.admitted(index) and index not in self.outputs for index in range(len(self.types)))
+
+    def job(self) -> Job:
+        """The admitted steps for the graph to run."""
+        return Job(
+            plan=self.plan,
+            state=self.case.state,
+            history_values=self.case.values,
+            steps=self.case.steps,
+            order=[index for index in range(len(self.types)) if self.admitted(index)],
+            outputs=self.outputs,
+            failures=self.failures,
+        )
+
+    def outcomes(self) -> list[Admitted | Refused]:
+        """The decisions, up to the first step that is still pending."""
+        decided: list[Admitted | Refused] = []
+        for index, step in enumerate(self.case.steps):
+            refusal = self.failures.get(index) or self.verdicts[index]
+            if refusal is not None:
+                decided.append(Refused(step, refusal))
+            elif index in self.outputs:
+                decided.append(Admitted(step, self.outputs[index]))
+            else:
+                break
+        return decided

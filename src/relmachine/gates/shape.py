@@ -1,0 +1,143 @@
+"""Gate 1, shape: from a message of a thread's subject to a candidate, or to the reason why it is none.
+
+Pure: the answer depends on the message, the plan and the limits only, so the interface may ask it too, as an early
+answer to whoever publishes. A candidate's payload is the canonical text of the *validated* payload: only the members
+that were sent, datetimes in UTC, so that two spellings of one payload have one digest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from relmachine.algebra.identity import digest
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Envelope, Message, parse, problems
+from relmachine.kernel.limits import Limits
+from relmachine.kernel.thread_token import check_thread
+from relmachine.kernel.verdicts import GateName, Refusal, Refused
+from relmachine.machine.canonical import canonical_text, canonical_time
+from relmachine.machine.plan import Plan, StepPlan
+
+_Contributions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShapeGate:
+    """Decides whether a message says something that `plan` understands, within `limits`."""
+
+    plan: Plan
+    limits: Limits
+
+    def check(self, message: Message) -> Candidate | Refused:
+        """The candidate in `message`, or a refusal with as much of the candidate as could be read.
+
+        A message whose envelope cannot be read has no step key: its refusal is not `keyed`.
+        """
+        try:
+            envelope, key, time = self._read(message)
+        except RelmError as error:
+            return Refused(_candidate(message), _refusal(error), keyed=False)
+        payload = ""
+        try:
+            payload = canonical_text(envelope.data)
+            self._check_address(message, envelope)
+            payload, recorded = _validated(self._step(message, envelope), payload)
+        except RelmError as error:
+            return Refused(_candidate(message, envelope, key, time, payload), _refusal(error))
+        return _candidate(message, envelope, key, time, payload, recorded)
+
+    def _read(self, message: Message) -> tuple[Envelope, str, str | None]:
+        """The envelope, its step key, and its time as canonical text."""
+        envelope = parse(message.body, self.limits)
+        key = envelope.step_key
+        longest = self.limits.step_key_characters_max
+        if len(key) > longest:
+            raise RelmError(
+                Code.ENVELOPE_INVALID,
+                f"use at most {longest} characters for source and id together, as a JSON array",
+                step_key_characters_max=longest,
+                length=len(key),
+            )
+        return envelope, key, None if envelope.time is None else canonical_time(envelope.time)
+
+    def _check_address(self, message: Message, envelope: Envelope) -> None:
+        """Errors: `thread_name_invalid`, `thread_mismatch`, `machine_mismatch`, `machine_version`."""
+        check_thread(message.thread, self.limits)
+        for code, what, said, meant in (
+            (Code.THREAD_MISMATCH, "subject", envelope.subject, message.thread),
+            (Code.MACHINE_MISMATCH, "machine", envelope.machine, self.plan.machine),
+            (Code.MACHINE_VERSION, "machineversion", envelope.machineversion, self.plan.version),
+        ):
+            if said is not None and said != meant:
+                sentence = f"this message was read for {what} {meant!r}: publish it there, or correct or omit {what!r}"
+                raise RelmError(code, sentence, expected=meant, found=said)
+
+    def _step(self, message: Message, envelope: Envelope) -> StepPlan:
+        """The step type that the message names. Errors: `unknown_step`."""
+        token, name = message.step_token, envelope.type
+        if token == UNKNOWN_STEP_TOKEN:
+            sentence = f"no step of machine {self.plan.machine!r} stands for this activity: map it, or leave it out"
+            raise RelmError(Code.UNKNOWN_STEP, sentence, activity=name)
+        if name != token:
+            sentence = f"'type' must be the last token of the subject, {token!r}"
+            raise RelmError(Code.UNKNOWN_STEP, sentence, expected=token, found=name)
+        step = self.plan.step(name)
+        if step is None:
+            sentence = f"machine {self.plan.machine!r} has no such step: use one of its steps, or declare this one"
+            raise RelmError(Code.UNKNOWN_STEP, sentence, step=name)
+        return step
+
+
+def _validated(step: StepPlan, raw: str) -> tuple[str, _Contributions]:
+    """Canonical text of the payload as `step` understands it, and the contributions that it makes by itself."""
+    try:
+        payload = _understood(step, raw)
+    except RelmError:
+        raise
+    except ValidationError as error:
+        sentence = f"send the payload that step {step.name!r} declares; the witness names what is wrong"
+        raise RelmError(Code.PAYLOAD_INVALID, sentence, problems=problems(error)) from error
+    except Exception as error:  # a declared validator may raise anything, and no message may stop a thread
+        sentence = f"a validator of step {step.name!r} failed on this payload: correct the payload or the validator"
+        raise RelmError(Code.PAYLOAD_INVALID, sentence, problems=[f"value: {type(error).__name__}: {error}"]) from error
+    recorded = [(field, canonical_text(payload[member])) for field, member in step.recorded if member in payload]
+    return canonical_text(payload), tuple(sorted(recorded))
+
+
+def _understood(step: StepPlan, raw: str) -> dict[str, object]:
+    """The members that were sent, validated. Strict as JSON is: a datetime is text, but "5" is no integer."""
+    model = step.payload_model.model_validate_json(raw, strict=True, extra="forbid")
+    sent = model.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+    return {name: canonical_time(value) if type(value) is datetime else value for name, value in sent.items()}
+
+
+def _candidate(
+    message: Message,
+    envelope: Envelope | None = None,
+    key: str = "",
+    time: str | None = None,
+    payload: str = "",
+    recorded: _Contributions = (),
+) -> Candidate:
+    content = digest("payload", payload)
+    if envelope is None:
+        return Candidate(message.sequence, message.thread, message.step_token, key, payload, content)
+    return Candidate(
+        message.sequence,
+        message.thread,
+        message.step_token,
+        key,
+        payload,
+        content,
+        recorded,
+        envelope.principal,
+        time,
+        envelope.traceparent,
+    )
+
+
+def _refusal(error: RelmError) -> Refusal:
+    return Refusal(error.code, GateName.SHAPE, error.sentence, error.witness)

@@ -1,0 +1,102 @@
+"""From outbox to feeds: rows leave after their commit, in order per subject, and are dropped by a later commit.
+
+The rows a round just committed are handed over in memory; what an earlier life of the node left behind is read once
+from the store. Dropping rides along with the next commit, so that a feed costs no transaction of its own; when nothing
+is being committed, the relay makes one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from relmachine.kernel.proposal import OutboxRow
+
+if TYPE_CHECKING:
+    from relmachine.store.port import Store
+    from relmachine.stream.port import Feeds
+
+_log = structlog.get_logger(__name__)
+
+ROWS_PER_EMIT_MAX = 512
+"""Rows published together."""
+
+QUIET_SECONDS = 0.25
+"""How long sent rows wait for a commit to ride along with."""
+
+RETRY_SECONDS = 0.5
+"""Pause after the stream could not be reached."""
+
+
+class Relay:
+    """Moves outbox rows to the feeds."""
+
+    def __init__(self, store: Store, feeds: Feeds) -> None:
+        self._store, self._feeds = store, feeds
+        self._queue: deque[OutboxRow] = deque()
+        self._sent: list[OutboxRow] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Rows committed and not yet on a feed."""
+        return len(self._queue)
+
+    async def start(self) -> None:
+        """Take up what an earlier life left, then run."""
+        while left := await self._store.unsent(ROWS_PER_EMIT_MAX):
+            sent = await self._feeds.emit(left)
+            await self._store.commit((), sent)
+        self._task = asyncio.create_task(self._run(), name="relay")
+
+    def put(self, rows: Iterable[OutboxRow]) -> None:
+        """Rows that are durable now."""
+        self._queue.extend(rows)
+        self._wake.set()
+
+    def take_sent(self) -> Sequence[OutboxRow]:
+        """Rows that have left, for the next commit to drop. A commit that fails leaves them to be sent again."""
+        sent, self._sent = self._sent, []
+        return sent
+
+    async def close(self) -> None:
+        """Send what is there, drop it from the store, stop."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._emit_all()
+        await self._store.commit((), self.take_sent())
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._emit_all()
+                await self._rest()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                _log.warning("feeds unreachable, will try again", error=str(error), waiting=len(self._queue))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _emit_all(self) -> None:
+        while self._queue:
+            batch = [self._queue[index] for index in range(min(ROWS_PER_EMIT_MAX, len(self._queue)))]
+            self._sent.extend(await self._feeds.emit(batch))
+            for _ in batch:
+                self._queue.popleft()
+
+    async def _rest(self) -> None:
+        """Wait for rows; after a quiet while, drop what was sent."""
+        self._wake.clear()
+        if self._queue:
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), QUIET_SECONDS if self._sent else None)
+        except TimeoutError:
+            await self._store.commit((), self.take_sent())

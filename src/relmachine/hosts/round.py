@@ -1,0 +1,194 @@
+"""A round: the turns of many threads, taken together through every stage.
+
+Each stage is one batched call: load, read, shape, repetition, policy, laws and run, advance, constraints, commit. What
+comes back is what the store made durable. A round keeps nothing between calls but the hot states, which the store's
+fence checks; so it may run twice, late, or on two nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relmachine.engine.turn import Case, Engine
+from relmachine.errors import Code, RelmError
+from relmachine.gates.port import ConstraintGate, PolicyGate
+from relmachine.hosts.repetition import Sorted, sort_out
+from relmachine.kernel.advance import advance
+from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.verdicts import Admitted, Decided, Refusal, Refused
+from relmachine.store.port import Stale
+
+if TYPE_CHECKING:
+    from relmachine.gates.shape import ShapeGate
+    from relmachine.hosts.relay import Relay
+    from relmachine.hosts.threads import HotThreads
+    from relmachine.kernel.envelope import Message
+    from relmachine.kernel.limits import Limits
+    from relmachine.kernel.proposal import Proposal
+    from relmachine.kernel.state import ThreadState
+    from relmachine.machine.plan import Plan
+    from relmachine.store.port import Receipt, Store
+    from relmachine.stream.port import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The parts a round calls, in the order it calls them."""
+
+    plan: Plan
+    limits: Limits
+    hot: HotThreads
+    reader: Reader
+    shape: ShapeGate
+    store: Store
+    policy: PolicyGate
+    engine: Engine
+    constraints: ConstraintGate
+    relay: Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thread in a round: its state, what gate 1 and the receipts made of its new messages."""
+
+    state: ThreadState
+    sorted: Sorted
+    values: Mapping[str, Sequence[str]]
+
+
+class Rounds:
+    """Runs rounds on given stages."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        reads = {name for step in stages.plan.steps if step.computed for name in step.read_fields}
+        self._read_fields = sorted(reads)
+
+    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+        """One turn for each of the distinct `threads`; returns the committed cursor of each.
+
+        Errors: `limit_exceeded` when a thread stays stale for `Limits.commit_attempts_max` attempts, since then
+        another node is taking every turn of it; whatever store or stream raise when they cannot be reached.
+        """
+        cursors: dict[str, int] = {}
+        left = list(threads)
+        for _ in range(self._stages.limits.commit_attempts_max):
+            stale = await self._attempt(left, cursors)
+            if not stale:
+                return cursors
+            for thread in stale:
+                self._stages.hot.drop(thread)
+            left = stale
+        raise RelmError(
+            Code.LIMIT_EXCEEDED,
+            "the thread is busy elsewhere: the hint will be delivered again",
+            commit_attempts_max=self._stages.limits.commit_attempts_max,
+            threads=left,
+        )
+
+    async def _attempt(self, threads: Sequence[str], cursors: dict[str, int]) -> list[str]:
+        states = await self._stages.hot.load(threads)
+        messages = await self._read(states)
+        cursors.update((thread, state.cursor) for thread, state in states.items())
+        turns = await self._sort(states, messages)
+        if not turns:
+            return []
+        proposals = await self._propose(turns)
+        outcomes = await self._stages.store.commit(proposals, self._stages.relay.take_sent())
+        stale = {outcome.thread for outcome in outcomes if isinstance(outcome, Stale)}
+        durable = [proposal for proposal in proposals if proposal.after.thread not in stale]
+        self._stages.hot.keep(proposal.after for proposal in durable)
+        cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
+        self._stages.relay.put(row for proposal in durable for row in proposal.outbox)
+        return sorted(stale)
+
+    async def _read(self, states: Mapping[str, ThreadState]) -> Mapping[str, Sequence[Message]]:
+        limits = self._stages.limits
+        share = max(1, min(limits.steps_per_turn_max, limits.steps_per_round_max // max(1, len(states))))
+        requests = [(thread, state.cursor, share) for thread, state in states.items()]
+        answers = await self._stages.reader.read_many(requests)
+        return dict(zip(states, answers, strict=True))
+
+    async def _sort(self, states: Mapping[str, ThreadState], messages: Mapping[str, Sequence[Message]]) -> list[Turn]:
+        check = self._stages.shape.check
+        shaped = {thread: [check(message) for message in batch] for thread, batch in messages.items() if batch}
+        receipts = await self._receipts(states, shaped)
+        turns: list[Turn] = []
+        for thread, items in shaped.items():
+            values = await self._stages.store.contributions(thread, self._read_fields) if self._read_fields else {}
+            turns.append(Turn(states[thread], sort_out(thread, items, receipts), values))
+        return turns
+
+    async def _receipts(
+        self, states: Mapping[str, ThreadState], shaped: Mapping[str, Sequence[Candidate | Refused]]
+    ) -> Mapping[tuple[str, str], Receipt]:
+        """Receipts that any of the steps may repeat; a thread without a cursor has none."""
+        keys = [
+            (thread, candidate.step_key)
+            for thread, items in shaped.items()
+            if states[thread].cursor
+            for candidate in (item.candidate if isinstance(item, Refused) else item for item in items)
+            if candidate.step_key
+        ]
+        return await self._stages.store.receipts(keys) if keys else {}
+
+    async def _propose(self, turns: Sequence[Turn]) -> list[Proposal]:
+        """Decide, advance, and decide again without the steps whose effect would break a law of the fibers."""
+        denied = await self._policy(turns)
+        withdrawn: list[dict[int, Refusal]] = [{} for _ in turns]
+        for _ in range(self._stages.limits.reruns_per_turn_max):
+            proposals = await self._decide(turns, denied, withdrawn)
+            broken = await self._stages.constraints.check(proposals)
+            if not any(broken):
+                return proposals
+            for known, new in zip(withdrawn, broken, strict=True):
+                known.update(new)
+        raise RelmError(
+            Code.LIMIT_EXCEEDED,
+            "the machine's laws refuse what its own steps do: run `relm check` on it",
+            reruns_per_turn_max=self._stages.limits.reruns_per_turn_max,
+        )
+
+    async def _policy(self, turns: Sequence[Turn]) -> list[dict[int, Refusal]]:
+        fresh = [step for turn in turns for step in turn.sorted.fresh]
+        verdicts = iter(await self._stages.policy.decide(fresh))
+        return [
+            {step.sequence: refusal for step in turn.sorted.fresh if (refusal := next(verdicts)) is not None}
+            for turn in turns
+        ]
+
+    async def _decide(
+        self,
+        turns: Sequence[Turn],
+        denied: Sequence[Mapping[int, Refusal]],
+        withdrawn: Sequence[Mapping[int, Refusal]],
+    ) -> list[Proposal]:
+        cases = [
+            Case(
+                state=turn.state,
+                steps=[step for step in turn.sorted.fresh if step.sequence not in refused],
+                values=turn.values,
+                withdrawn=taken,
+            )
+            for turn, refused, taken in zip(turns, denied, withdrawn, strict=True)
+        ]
+        outcomes = await self._stages.engine.decide(cases)
+        return [
+            advance(self._stages.plan, turn.state, _in_order(turn, refused, case, decided))
+            for turn, refused, case, decided in zip(turns, denied, cases, outcomes, strict=True)
+        ]
+
+
+def _in_order(
+    turn: Turn, denied: Mapping[int, Refusal], case: Case, outcomes: Sequence[Admitted | Refused]
+) -> list[Decided]:
+    """All outcomes of a turn in subject order, up to the first step that was left for the next turn."""
+    decided: dict[int, Decided] = dict(turn.sorted.decided)
+    decided.update(
+        (step.sequence, Refused(step, denied[step.sequence])) for step in turn.sorted.fresh if step.sequence in denied
+    )
+    decided.update((item.candidate.sequence, item) for item in outcomes)
+    undecided = case.steps[len(outcomes)].sequence if len(outcomes) < len(case.steps) else None
+    return [decided[seq] for seq in sorted(decided) if undecided is None or seq < undecided]

@@ -1,0 +1,203 @@
+"""The YAML form of a machine that only records: its file format, and what each mistake in it teaches."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Annotated, Any, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from relmachine.errors import Code, RelmError
+from relmachine.machine.declaration import FieldTypeName, Member, ReducerName
+from relmachine.machine.machine import KindName, Machine
+from relmachine.machine.plan import FieldType
+from relmachine.machine.report import Law
+
+_Name = Annotated[str, Field(max_length=256)]
+_Names = list[_Name]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class FieldForm(_Form):
+    """`officers: {type: string, reducer: union}`."""
+
+    type: FieldTypeName
+    reducer: ReducerName
+
+
+class ClaimForm(_Form):
+    """`checked: {requires: [received]}`."""
+
+    requires: _Names = []
+
+
+class MemberForm(_Form):
+    """`channel: {type: string, required: true}`, or the type alone."""
+
+    type: FieldTypeName
+    required: bool = False
+
+
+class StepForm(_Form):
+    """`t02: {kind: process, asserts: [checked], writes: {officers: resource}, payload: {note: string}}`."""
+
+    kind: KindName
+    asserts: _Names = []
+    contests: _Names = []
+    vetoes: _Names = []
+    reads: _Names = []
+    writes: dict[_Name, _Name] = {}
+    payload: dict[_Name, FieldTypeName | MemberForm] = {}
+
+
+class XesForm(_Form):
+    """Activity to step, and payload member to `event:<key>` or `trace:<key>`."""
+
+    names: dict[_Name, _Name] = {}
+    payload: dict[_Name, _Name] = {}
+
+
+class IngestForm(_Form):
+    """`ingest: {xes: …}`."""
+
+    xes: XesForm = XesForm()
+
+
+class MachineForm(_Form):
+    """The file."""
+
+    machine: _Name
+    version: _Name
+    fields: dict[_Name, FieldForm] = {}
+    claims: dict[_Name, ClaimForm] = {}
+    steps: dict[_Name, StepForm] = {}
+    independent: list[Annotated[_Names, Field(min_length=2, max_length=2)]] = []
+    dependent: list[Annotated[_Names, Field(min_length=2, max_length=2)]] = []
+    ingest: IngestForm = IngestForm()
+
+
+def parse_machine(text: str) -> Machine:
+    """The machine that `text` declares, broken or not; a name given twice is left for `check`.
+
+    Errors: `machine_invalid` when the text is not YAML or not of this form, with line or key and what to write.
+    """
+    loader = _Loader(text)
+    try:
+        value: object = loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = None if error.problem_mark is None else error.problem_mark.line + 1
+        raise RelmError(Code.MACHINE_INVALID, f"line {line} is not YAML: {error.problem}", line=line) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RelmError(Code.MACHINE_INVALID, f"this is not YAML: {error}") from error
+    finally:
+        loader.dispose()
+    try:
+        form = MachineForm.model_validate(value)
+    except ValidationError as error:
+        lines = _lessons(error)
+        raise RelmError(Code.MACHINE_INVALID, "; ".join(lines), problems=lines) from error
+    machine = _machine(form)
+    for name, line in loader.repeated:
+        sentence = f"{name!r} on line {line} is declared twice: rename one, or remove it"
+        machine.declaration.note(Law.NAMES_UNIQUE, sentence, name=name, line=line)
+    return machine
+
+
+def _machine(form: MachineForm) -> Machine:
+    machine = Machine(form.machine, version=form.version)
+    for name, item in form.fields.items():
+        machine.field(name, item.type, reducer=item.reducer)
+    for name, claim in form.claims.items():
+        machine.claim(name, requires=claim.requires)
+    for name, step in form.steps.items():
+        machine.step(
+            name,
+            kind=step.kind,
+            payload=[_member(key, item) for key, item in step.payload.items()],
+            asserts=step.asserts,
+            contests=step.contests,
+            vetoes=step.vetoes,
+            reads=step.reads,
+            writes=step.writes,
+        )
+    for one, other in form.independent:
+        machine.independent(one, other)
+    for one, other in form.dependent:
+        machine.dependent(one, other)
+    machine.ingest_xes(names=form.ingest.xes.names, payload=form.ingest.xes.payload)
+    return machine
+
+
+def _member(name: str, form: str | MemberForm) -> Member:
+    if isinstance(form, MemberForm):
+        return Member(name, FieldType(form.type), form.required)
+    return Member(name, FieldType(form))
+
+
+_KNOWN: dict[str, str] = {
+    "extra_forbidden": "unknown key {key!r} in {where}: it knows {known}",
+    "missing": "{where} needs the key {key!r}",
+    "string_type": "{path}: write a text here; YAML reads an unquoted {input!r} as {kind}, so put it in quotes",
+    "literal_error": "{path}: {input!r} is not one of {expected}",
+}
+
+
+def _lessons(error: ValidationError) -> list[str]:
+    """What to change, one sentence for each of the first eight complaints."""
+    return list(dict.fromkeys(_lesson(item) for item in cast(list[dict[str, Any]], error.errors())))[:8]
+
+
+def _lesson(item: dict[str, Any]) -> str:
+    location = [str(part) for part in item["loc"] if part not in ("[key]", "MemberForm")]
+    where = ".".join(location[:-1]) or "the file"
+    words = {
+        "path": ".".join(location) or "the file",
+        "where": where,
+        "key": location[-1] if location else "",
+        "known": ", ".join(_form_at(location[:-1]).model_fields),
+        "input": item["input"],
+        "kind": type(item["input"]).__name__,
+        "expected": item.get("ctx", {}).get("expected", ""),
+    }
+    template = _KNOWN.get(item["type"])
+    return template.format(**words) if template else f"{words['path']}: {item['msg']}"
+
+
+def _form_at(location: list[str]) -> type[BaseModel]:
+    """The form that stands at `location` of the file."""
+    match location:
+        case ["fields", _]:
+            return FieldForm
+        case ["claims", _]:
+            return ClaimForm
+        case ["steps", _]:
+            return StepForm
+        case ["steps", _, "payload", *_]:
+            return MemberForm
+        case ["ingest"]:
+            return IngestForm
+        case ["ingest", "xes"]:
+            return XesForm
+        case _:
+            return MachineForm
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that remembers keys given twice instead of letting the last win, and knows no implicit dates."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.repeated: list[tuple[str, int]] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    self.repeated.append((key.value, key.start_mark.line + 1))
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,114 @@
+"""The interface: an early word to whoever publishes through this node, and the wait for the outcome.
+
+Nothing rests on the early word: raw publishers skip it, and the thread's turn decides again. It spares the publisher a
+round trip, and the stream a message that would be refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import orjson
+
+from relmachine.hosts.repetition import recall
+from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Message
+from relmachine.kernel.thread_token import check_thread
+from relmachine.kernel.verdicts import Refused
+from relmachine.observe.port import Accepted
+from relmachine.store import reading
+from relmachine.stream.port import Outgoing
+from relmachine.stream.publisher import message_id
+
+if TYPE_CHECKING:
+    from relmachine.gates.port import PolicyGate
+    from relmachine.gates.shape import ShapeGate
+    from relmachine.kernel.limits import Limits
+    from relmachine.machine.plan import Plan
+    from relmachine.store.port import Store
+    from relmachine.stream.nats import NatsStream
+
+
+class Interface:
+    """Publishes steps for others."""
+
+    def __init__(
+        self, plan: Plan, shape: ShapeGate, policy: PolicyGate, store: Store, stream: NatsStream, limits: Limits
+    ) -> None:
+        self._plan, self._shape, self._policy = plan, shape, policy
+        self._store, self._stream, self._limits = store, stream, limits
+
+    async def submit(self, thread: str, bodies: Sequence[bytes]) -> list[Accepted | Refused]:
+        """See `NodeView.submit`. Errors: `thread_name_invalid`; `unreachable` when the stream is."""
+        check_thread(thread, self._limits)
+        shaped = [self._shape.check(self._message(thread, body)) for body in bodies]
+        answers: dict[int, Accepted | Refused] = {
+            place: item for place, item in enumerate(shaped) if isinstance(item, Refused)
+        }
+        await self._deny(shaped, answers)
+        await self._recall(thread, shaped, answers)
+        left = [place for place in range(len(bodies)) if place not in answers]
+        outgoing = [
+            self._outgoing(thread, item, bodies[place])
+            for place in left
+            if isinstance(item := shaped[place], Candidate)
+        ]
+        for place, published in zip(left, await self._stream.publisher.publish(outgoing), strict=True):
+            answers[place] = Accepted(thread, published.sequence, published.duplicate)
+        return [answers[place] for place in range(len(bodies))]
+
+    async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
+        """See `NodeView.outcome`. Listens before it looks, so that an outcome in between is not missed."""
+        async with self._stream.follow("journal", thread) as journal:
+            recorded = await reading.outcome_at(self._store, thread, sequence)
+            if recorded is not None:
+                return recorded
+            try:
+                async with asyncio.timeout(min(seconds, self._limits.outcome_wait_seconds_max)):
+                    async for message in journal:
+                        body = cast(dict[str, list[dict[str, object]]], orjson.loads(message.body))
+                        for outcome in body["outcomes"]:
+                            if outcome["at"] == sequence:
+                                return outcome
+            except TimeoutError:
+                return None
+        return None
+
+    def _message(self, thread: str, body: bytes) -> Message:
+        """The message that the step would be. Its token comes from the envelope, as far as that can be read."""
+        try:
+            named = cast(dict[str, object], orjson.loads(body)).get("type")
+        except (orjson.JSONDecodeError, AttributeError):
+            named = None
+        token = named if isinstance(named, str) and named in self._plan.step_index else UNKNOWN_STEP_TOKEN
+        return Message(0, thread, token, body)
+
+    def _outgoing(self, thread: str, candidate: Candidate, body: bytes) -> Outgoing:
+        return Outgoing(thread, candidate.step, body, message_id(thread, body))
+
+    async def _deny(self, shaped: Sequence[Candidate | Refused], answers: dict[int, Accepted | Refused]) -> None:
+        places = [place for place, item in enumerate(shaped) if isinstance(item, Candidate)]
+        asked = [item for item in shaped if isinstance(item, Candidate)]
+        for place, candidate, refusal in zip(places, asked, await self._policy.decide(asked), strict=True):
+            if refusal is not None:
+                answers[place] = Refused(candidate, refusal)
+
+    async def _recall(
+        self, thread: str, shaped: Sequence[Candidate | Refused], answers: dict[int, Accepted | Refused]
+    ) -> None:
+        """Steps whose key has a receipt: the first sequence for a repeat, a conflict for another payload."""
+        left = {place: item for place, item in enumerate(shaped) if place not in answers}
+        receipts = await self._store.receipts([(thread, _of(item).step_key) for item in left.values()])
+        for place, item in left.items():
+            candidate = _of(item)
+            receipt = receipts.get((thread, candidate.step_key))
+            if receipt is not None:
+                again = recall(candidate, receipt)
+                answers[place] = (
+                    again if isinstance(again, Refused) else Accepted(thread, again.sequence, duplicate=True)
+                )
+
+
+def _of(item: Candidate | Refused) -> Candidate:
+    return item.candidate if isinstance(item, Refused) else item

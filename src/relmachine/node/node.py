@@ -1,0 +1,175 @@
+"""The composition root: every part of one running node, opened in order and closed in the reverse order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from relmachine.engine.turn import Engine
+from relmachine.gates.constraints import ConstraintChecker, programs_digest
+from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.policy import RegoPolicy
+from relmachine.gates.shape import ShapeGate
+from relmachine.hosts.dispatcher import Dispatcher
+from relmachine.hosts.local import LocalHost
+from relmachine.hosts.relay import Relay
+from relmachine.hosts.round import Rounds, Stages
+from relmachine.hosts.threads import HotThreads
+from relmachine.kernel.lifecycle import NodePhase, move_node
+from relmachine.kernel.verdicts import Refused
+from relmachine.machine import Machine
+from relmachine.machine.plan import Plan
+from relmachine.node.context import Context
+from relmachine.node.http import build_app
+from relmachine.node.interface import Interface
+from relmachine.node.settings import Settings
+from relmachine.node.web import serving
+from relmachine.observe.port import Accepted
+from relmachine.store.port import Store
+from relmachine.store.sqlite import SqliteStore
+from relmachine.stream.nats import NatsStream
+from relmachine.stream.server import NatsServer
+
+
+@dataclass(slots=True)
+class _Running:
+    """The parts of a node that is up."""
+
+    store: SqliteStore
+    stream: NatsStream
+    server: NatsServer | None
+    host: LocalHost
+    relay: Relay
+    dispatcher: Dispatcher
+    interface: Interface
+    http_url: str | None = None
+
+
+class Node:
+    """One node of one machine. Use `Node.running`; implements `observe.port.NodeView`."""
+
+    def __init__(self, machine: Machine, settings: Settings, plan: Plan, parts: _Running) -> None:
+        self.machine, self.settings, self._plan, self._parts = machine, settings, plan, parts
+        self.phase = NodePhase.BOOTING
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, machine: Machine, settings: Settings | None = None) -> AsyncIterator[Node]:
+        """A node that works until the block ends.
+
+        Errors: `machine_invalid` when a law of the machine fails; `store_machine_mismatch`, `store_schema_future`,
+        `topology_mismatch` when the folder or the stream belong to something else; `unreachable` when a part or a
+        port is not to be had.
+        """
+        settings = settings or Settings()
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        policy = RegoPolicy.load(grants=settings.grants)
+        plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
+        async with contextlib.AsyncExitStack() as stack:
+            parts = await _open(stack, plan, policy, settings)
+            node = cls(machine, settings, plan, parts)
+            await parts.relay.start()
+            parts.dispatcher.start()
+            node.phase = move_node(node.phase, NodePhase.READY)
+            if settings.http:
+                app = build_app(node)
+                parts.http_url = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
+            node.context(running=True).save(settings.data_dir)
+            try:
+                yield node
+            finally:
+                node.phase = move_node(node.phase, NodePhase.CLOSING)
+                node.context(running=False).save(settings.data_dir)
+
+    @property
+    def plan(self) -> Plan:
+        """The machine it runs, compiled."""
+        return self._plan
+
+    @property
+    def store(self) -> Store:
+        """Where its threads are."""
+        return self._parts.store
+
+    @property
+    def stream(self) -> NatsStream:
+        """Where its steps come from."""
+        return self._parts.stream
+
+    def pids(self) -> list[int]:
+        """Processes of this node: itself, and the stream server when it started one."""
+        server = self._parts.server
+        return [os.getpid()] + ([server.pid] if server is not None and server.pid else [])
+
+    def addresses(self) -> dict[str, str]:
+        """Where people and programs reach it."""
+        http = self._parts.http_url
+        web = {"status page": f"{http}/", "HTTP API": f"{http}/docs", "MCP": f"{http}/mcp/"} if http else {}
+        return {**web, "NATS": self._parts.stream.url, "data folder": str(self.settings.data_dir.resolve())}
+
+    def status(self) -> Mapping[str, object]:
+        """See `NodeView.status`."""
+        return {
+            "phase": str(self.phase),
+            "machine": self._plan.machine,
+            "version": self._plan.version,
+            "laws_digest": self._plan.laws_digest,
+            "plan_digest": self._plan.digest,
+            "store_id": self.store.store_id,
+            "hints_unfinished": self._parts.dispatcher.unfinished,
+            "threads_waiting": self._parts.host.waiting,
+            "turns_failed": self._parts.dispatcher.failures,
+            "feed_rows_waiting": self._parts.relay.waiting,
+            "addresses": self.addresses(),
+        }
+
+    async def submit(self, thread: str, bodies: Sequence[bytes]) -> Sequence[Accepted | Refused]:
+        """See `NodeView.submit`."""
+        return await self._parts.interface.submit(thread, bodies)
+
+    async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
+        """See `NodeView.outcome`."""
+        return await self._parts.interface.outcome(thread, sequence, seconds)
+
+    def context(self, *, running: bool) -> Context:
+        """What commands need to find this node."""
+        server = self._parts.server
+        return Context(
+            machine=self._plan.machine,
+            version=self._plan.version,
+            laws_digest=self._plan.laws_digest,
+            store_path=self._parts.store.path.resolve(),
+            nats_url=self._parts.stream.url,
+            http_url=self._parts.http_url,
+            pid=os.getpid() if running else None,
+            nats_pid=server.pid if running and server is not None else None,
+        )
+
+
+async def _open(stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy, settings: Settings) -> _Running:
+    """Open every part; `stack` closes them last first."""
+    limits = settings.limits
+    server: NatsServer | None = None
+    if settings.nats_url is None:
+        server = NatsServer(settings.data_dir / "nats", sync=settings.stream_sync)
+        await server.start()
+        stack.push_async_callback(server.stop)
+    store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
+    stack.push_async_callback(store.close)
+    stream = await NatsStream.open(settings.nats_url or server.url, plan, store.store_id, limits)  # pyright: ignore[reportOptionalMemberAccess]
+    stack.push_async_callback(stream.close)
+    shape = ShapeGate(plan, limits)
+    constraints = ConstraintChecker(plan, limits)
+    engine = Engine(plan, AdmissionGate(plan), limits)
+    relay = Relay(store, stream.feeds)
+    stack.push_async_callback(relay.close)
+    hot = HotThreads(plan, store, limits.hot_threads_max)
+    stages = Stages(plan, limits, hot, stream.reader, shape, store, policy, engine, constraints, relay)
+    host = LocalHost(Rounds(stages), limits)
+    stack.push_async_callback(host.close)
+    dispatcher = Dispatcher(stream.hints, host, limits)
+    stack.push_async_callback(dispatcher.close)
+    interface = Interface(plan, shape, policy, store, stream, limits)
+    return _Running(store, stream, server, host, relay, dispatcher, interface)

@@ -1,0 +1,78 @@
+"""What is answered to people, agents and programs: one wire model per question, the same over HTTP and MCP."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from relmachine.errors import Code
+
+
+class Answer(BaseModel):
+    """Base of all answers: immutable, and nothing slips in unnamed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Answer):
+    """Why something cannot be given. Every error has these members."""
+
+    code: Code = Field(description="The reason, for programs; never renamed")
+    sentence: str = Field(description="What to do, for people")
+    witness: dict[str, object] = Field(default_factory=dict[str, object], description="What shows that it is so")
+
+
+class StepRefused(Problem):
+    """A step that a gate refused. It changed nothing but the list of rejections, where `sequence` finds it."""
+
+    gate: str = Field(description="shape, policy, laws or engine: who refused, in the order asked")
+    thread: str
+    sequence: int | None = Field(description="Stream sequence; null when refused early, before it reached the stream")
+
+
+class StepAccepted(Answer):
+    """The stream holds the step; its thread's turn decides it. Ask for the outcome at `sequence`."""
+
+    thread: str
+    sequence: int = Field(description="Where in the stream the step is")
+    duplicate: bool = Field(description="Whether the stream held it already, by the step's source and id")
+
+
+class Transition(Answer):
+    """A claim that a step settled or superseded."""
+
+    sequence: int
+    claim: str
+    kind: Literal["newly", "superseded"]
+    history_before: str
+    history_after: str
+
+
+class StepCommitted(Answer):
+    """A step that passed every gate and is part of its thread's history."""
+
+    outcome: Literal["committed"] = "committed"
+    thread: str
+    sequence: int = Field(description="Stream sequence at which the step was committed")
+    repeated: bool = Field(description="Whether this step key had been decided before: nothing changed this time")
+    event: str = Field(description="Event id")
+    history: str = Field(description="Id of the history that the step led to")
+    transitions: list[Transition] = Field(description="What the step newly settled or superseded")
+
+
+class Health(Answer):
+    """Whether the node takes steps."""
+
+    ready: bool
+    phase: str
+
+
+class NucleusAnswer(Answer):
+    """σ(a) or Δ(a) for an element a of a history's fiber."""
+
+    history: str
+    fiber: str = Field(description="Fiber id; histories that assert the same claims share it")
+    element: list[str] = Field(description="a, as asked, sorted")
+    result: list[str] = Field(description="Claims of σ(a) or Δ(a), sorted; never fewer than a")
+    fixed: bool = Field(description="Whether the result is a itself")

@@ -1,0 +1,107 @@
+"""Publishing over HTTP: one CloudEvent in, its place in the stream or its settled outcome out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.envelope import Envelope
+from relmachine.kernel.limits import Limits
+from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused
+from relmachine.observe.http_body import bounded_body
+from relmachine.observe.http_errors import ERRORS, STATUS
+from relmachine.observe.port import NodeView
+from relmachine.observe.publishing import early_refusal, outcome_of, submit_one
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "One CloudEvents 1.0 event in structured JSON mode. `subject`, when present, is the thread.",
+        "content": {"application/cloudevents+json": {"schema": Envelope.model_json_schema()}},
+    }
+}
+
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": StepRefused, "description": description}
+    for status, description in (
+        (403, "Policy refuses it"),
+        (409, "It contradicts what the thread holds"),
+        (422, "It is no step of this machine"),
+    )
+}
+
+
+def steps_router(node: NodeView, limits: Limits) -> APIRouter:
+    """`POST /threads/{thread}/steps` and `GET /threads/{thread}/steps/{sequence}`."""
+    router = APIRouter(tags=["steps"], responses={**ERRORS, **_REFUSED})
+
+    @router.post(
+        "/threads/{thread}/steps",
+        status_code=202,
+        response_model=StepAccepted,
+        responses={200: {"model": StepCommitted, "description": "Committed (with wait=settled)"}},
+        openapi_extra=_BODY,
+        summary="Publish a step",
+    )
+    async def publish(
+        thread: str,
+        request: Request,
+        wait: Annotated[Literal["settled"] | None, Query(description="Wait for the outcome")] = None,
+        timeout: Annotated[float | None, Query(description="Seconds to wait, at most and by default the limit")] = None,
+    ) -> Response:
+        seconds = bounded_seconds(timeout, limits)
+        accepted = await submit_one(node, thread, await bounded_body(request, limits), limits)
+        if not isinstance(accepted, StepAccepted):
+            return _refused(accepted)
+        answer = None if wait is None else await outcome_of(node, thread, accepted.sequence, seconds)
+        if answer is None:
+            return _accepted(accepted)
+        return _outcome(answer)
+
+    @router.get(
+        "/threads/{thread}/steps/{sequence}",
+        response_model=StepCommitted,
+        summary="The outcome of a stream sequence, once it is decided",
+    )
+    async def outcome(
+        thread: str,
+        sequence: int,
+        timeout: Annotated[float, Query(description="Seconds to wait for it")] = 0.0,
+    ) -> Response:
+        answer = await outcome_of(node, thread, sequence, bounded_seconds(timeout, limits))
+        if answer is None:
+            sentence = "nothing is decided at this sequence of the thread: ask again with a longer timeout"
+            raise RelmError(Code.NOT_FOUND, sentence, thread=thread, sequence=sequence)
+        return _outcome(answer)
+
+    return router
+
+
+def bounded_seconds(seconds: float | None, limits: Limits) -> float:
+    """`seconds` within the limit, which is also what None means. Errors: `limit_exceeded`."""
+    longest = limits.outcome_wait_seconds_max
+    if seconds is None:
+        return longest
+    if not 0 <= seconds <= longest:
+        sentence = f"wait between 0 and {longest:g} seconds, then ask for the outcome again"
+        raise RelmError(Code.LIMIT_EXCEEDED, sentence, outcome_wait_seconds_max=longest, timeout=str(seconds))
+    return seconds
+
+
+def _accepted(accepted: StepAccepted) -> JSONResponse:
+    place = f"/threads/{quote(accepted.thread, safe='')}/steps/{accepted.sequence}"
+    return JSONResponse(accepted.model_dump(mode="json"), 202, {"Location": place})
+
+
+def _outcome(answer: StepCommitted | StepRefused) -> JSONResponse:
+    if isinstance(answer, StepRefused):
+        return _refused(answer)
+    return JSONResponse(answer.model_dump(mode="json"))
+
+
+def _refused(refused: StepRefused) -> JSONResponse:
+    return JSONResponse(refused.model_dump(mode="json"), STATUS[refused.code])

@@ -1,0 +1,206 @@
+"""The status page: plain HTML for people, complete without scripts, styles or images from elsewhere.
+
+Everything that comes from a thread, a message or a machine passes through `_text`, the only way from a value to HTML.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from relmachine.kernel.thread_token import thread_label
+
+REFRESH_SECONDS = 5
+"""How often the page loads itself again."""
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""Sent with the page: should a value ever escape as markup, a browser still runs and loads nothing."""
+
+_LONG_TEXT_CHARACTERS = 80
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--good:#1a7f37;--bad:#b42318}
+*{box-sizing:border-box}
+body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;padding:1.5rem;max-width:76rem}
+header{display:flex;flex-wrap:wrap;align-items:baseline;gap:.25rem 1rem;margin-bottom:.5rem}
+h1{font-size:1.5rem;margin:0}
+h2{font-size:1.05rem;margin:2rem 0 .5rem}
+.phase{padding:.05rem .6rem;border:1px solid currentColor;border-radius:1rem;font-size:.8rem;font-weight:600}
+.good{color:var(--good)}.bad{color:var(--bad)}.muted{opacity:.7}
+dl.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.6rem;margin:0}
+dl.figures div{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .75rem}
+dl.figures dt{font-size:.8rem;opacity:.75}
+dl.figures dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line)}
+th{font-weight:600;white-space:nowrap}
+td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+code{font:.85em ui-monospace,monospace;overflow-wrap:anywhere}
+nav a{margin-right:1rem}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLine:
+    """One thread as the page shows it."""
+
+    thread: str
+    sequence: int
+    depth: int
+    normal_form: str
+    settled: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionLine:
+    """One refused step as the page shows it."""
+
+    thread: str
+    sequence: int
+    step: str
+    gate: str
+    code: str
+    sentence: str
+
+
+def render(
+    status: Mapping[str, object],
+    figures: Mapping[str, object],
+    threads: Sequence[ThreadLine],
+    rejections: Sequence[RejectionLine],
+) -> str:
+    """The page. `status` is the node's, `figures` the store's; the lists come newest first."""
+    machine, version = _text(status.get("machine", "")), _text(status.get("version", ""))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
+        f"<title>{machine} · relmachine</title><style>{_STYLE}</style></head><body>"
+        f'<header><h1>{machine}</h1><span class="muted">version {version}</span>{_phase(status)}</header>'
+        f"{_links()}"
+        f"<h2>Figures</h2>{_figures(figures)}"
+        f"<h2>Last threads</h2>{_threads(threads)}"
+        f"<h2>Last rejections</h2>{_rejections(rejections)}"
+        f"<h2>Node</h2>{_node(status)}"
+        f'<p class="muted">This page loads itself again every {REFRESH_SECONDS} seconds.</p></body></html>'
+    )
+
+
+def _text(value: object) -> str:
+    """`value` as HTML text, safe inside elements and quoted attributes."""
+    return html.escape(f"{value:,}" if type(value) is int else str(value), quote=True)
+
+
+def _phase(status: Mapping[str, object]) -> str:
+    phase = str(status.get("phase", ""))
+    mood = "good" if phase in ("READY", "WORKING") else "bad"
+    return f'<span class="phase {mood}">{_text(phase)}</span>'
+
+
+def _links() -> str:
+    places = (
+        ("/threads", "threads"),
+        ("/rejected", "rejected"),
+        ("/status.json", "status.json"),
+        ("/health", "health"),
+        ("/docs", "API"),
+    )
+    anchors = "".join(f'<a href="{path}">{name}</a>' for path, name in places)
+    return f"<nav>{anchors}<span>MCP at <code>/mcp/</code></span></nav>"
+
+
+def _figures(figures: Mapping[str, object]) -> str:
+    shown = {name: value for name, value in figures.items() if isinstance(value, int | float | str)}
+    cells = "".join(
+        f"<div><dt>{_text(name.replace('_', ' '))}</dt><dd>{_text(value)}</dd></div>" for name, value in shown.items()
+    )
+    groups = (_breakdown(name, value) for name, value in figures.items() if isinstance(value, Mapping))
+    return f'<dl class="figures">{cells}</dl>{"".join(groups)}'
+
+
+def _breakdown(name: str, parts: Mapping[object, object]) -> str:
+    if not parts:
+        return ""
+    listed = ", ".join(f"{_text(key)} <b>{_text(value)}</b>" for key, value in parts.items())
+    return f'<p><span class="muted">{_text(name.replace("_", " "))}:</span> {listed}</p>'
+
+
+def _threads(threads: Sequence[ThreadLine]) -> str:
+    return _table(
+        ("thread", "#sequence", "#steps", "normal form (tiers in order, steps of a tier commute)", "settled claims"),
+        (
+            (
+                _thread_link(line.thread),
+                _text(line.sequence),
+                _text(line.depth),
+                f"<code>{_text(line.normal_form)}</code>",
+                _text(", ".join(line.settled)),
+            )
+            for line in threads
+        ),
+        "No thread yet: publish a step to <code>/threads/&lt;thread&gt;/steps</code>.",
+    )
+
+
+def _rejections(rejections: Sequence[RejectionLine]) -> str:
+    return _table(
+        ("thread", "#sequence", "step", "gate", "code", "what to do"),
+        (
+            (
+                _thread_link(line.thread),
+                _text(line.sequence),
+                f"<code>{_text(line.step)}</code>",
+                _text(line.gate),
+                f'<code class="bad">{_text(line.code)}</code>',
+                _text(line.sentence),
+            )
+            for line in rejections
+        ),
+        "No step was refused.",
+    )
+
+
+def _node(status: Mapping[str, object]) -> str:
+    headline = ("machine", "version", "phase")
+    rows = ((f"<b>{_text(key)}</b>", _value(value)) for key, value in status.items() if key not in headline)
+    return _table((), rows, "")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        pairs: Mapping[object, object] = value  # pyright: ignore[reportUnknownVariableType]
+        return "<br>".join(f"{_text(key)}: {_value(item)}" for key, item in pairs.items())
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return f'<a href="{_text(value)}">{_text(value)}</a>'
+    return f"<code>{_text(value)}</code>"
+
+
+def _thread_link(token: str) -> str:
+    label = thread_label(token)
+    shown = label if len(label) <= _LONG_TEXT_CHARACTERS else f"{label[:_LONG_TEXT_CHARACTERS]}…"
+    return f'<a href="/threads/{_text(quote(token, safe=""))}">{_text(shown)}</a>'
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], otherwise: str) -> str:
+    """A table of cells that are HTML already. A title that begins with `#` heads a column of numbers."""
+    kinds = [' class="number"' if title.startswith("#") else "" for title in titles]
+    head = "".join(f"<th{kind}>{title.lstrip('#')}</th>" for title, kind in zip(titles, kinds, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{kinds[place] if place < len(kinds) else ''}>{cell}</td>" for place, cell in enumerate(row)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    if not body:
+        return f'<p class="muted">{otherwise}</p>'
+    return f'<div class="scroll"><table>{f"<thead><tr>{head}</tr></thead>" if titles else ""}<tbody>{body}</tbody></table></div>'

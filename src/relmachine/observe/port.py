@@ -1,0 +1,56 @@
+"""The node as those see it who observe it or publish through it: all that HTTP, MCP and the status page may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relmachine.kernel.verdicts import Refused
+from relmachine.machine.plan import Plan
+from relmachine.store.port import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The stream has the step at `sequence`. Nothing is decided yet: the thread's turn decides.
+
+    `duplicate` when the stream had it already, at that sequence (inside the stream's window).
+    """
+
+    thread: str
+    sequence: int
+    duplicate: bool
+
+
+class NodeView(Protocol):
+    """A running node."""
+
+    @property
+    def plan(self) -> Plan:
+        """The machine it runs."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Where its threads are."""
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """Phase, machine, version, digests, lag, counters, addresses, as JSON values. Costs no I/O."""
+        ...
+
+    async def submit(self, thread: str, bodies: Sequence[bytes]) -> Sequence[Accepted | Refused]:
+        """One answer for each body: the early word of gates 1 and 2, then the stream's.
+
+        An early refusal leaves no trace; an accepted step is decided by the thread's turn, which may still refuse it.
+        """
+        ...
+
+    async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
+        """The recorded outcome of stream sequence `sequence`, waited for up to `seconds`; None when it takes longer.
+
+        Members as in `receipts.outcome`: `outcome` is `committed` (event, history), `refused` (gate, code, sentence)
+        or `repeated`, whose `sequence` is where the step was first seen.
+        """
+        ...
