@@ -7,7 +7,7 @@ from typing import Any
 CHAINS = {"c": 4, "d": 3, "e": 1}
 """Claims `c1 <- c2 <- c3 <- c4`, `d1 <- d2 <- d3` and `e1`."""
 
-CONTESTED = ("c4", "d3", "e1")
+CONTESTED = ("c2", "c4", "d3", "e1")
 
 GRANTED = ("anna", "bert", "cleo", "dora")
 """Principals that the grants of the benchmark allow."""

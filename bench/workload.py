@@ -61,13 +61,13 @@ def _lane(thread: str, count: int, rng: random.Random) -> list[Work]:
 
 def _legal(standing: set[str], rng: random.Random) -> str:
     contestable = [name for name in CONTESTED if name in standing]
-    if contestable and rng.random() < CONTESTS * 1.1:
+    if contestable and rng.random() < CONTESTS * 1.15:
         return f"undo_{rng.choice(contestable)}"
     open_claims = [
         f"{chain}{level}"
         for chain, depth in CHAINS.items()
         for level in range(1, depth + 1)
-        if level == 1 or f"{chain}{level - 1}" in standing
+        if _below(chain, level) <= standing
     ]
     return f"do_{rng.choice(open_claims)}"
 
@@ -76,9 +76,13 @@ def _illegal(standing: set[str]) -> str | None:
     """A step whose prerequisite does not stand."""
     for chain, depth in CHAINS.items():
         for level in range(2, depth + 1):
-            if f"{chain}{level - 1}" not in standing:
+            if not _below(chain, level) <= standing:
                 return f"do_{chain}{level}"
     return None
+
+
+def _below(chain: str, level: int) -> set[str]:
+    return {f"{chain}{lower}" for lower in range(1, level)}
 
 
 def _body(thread: str, index: int, step: str, expected: str, rng: random.Random) -> bytes:

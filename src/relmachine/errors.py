@@ -30,6 +30,7 @@ class Code(StrEnum):
     ID_CONFLICT = "id_conflict"
     # gate 2: policy
     POLICY_DENIED = "policy_denied"
+    GRANTS_INVALID = "grants_invalid"
     # gate 3: laws
     REQUIRES = "requires"
     CONTEST_ABSENT = "contest_absent"

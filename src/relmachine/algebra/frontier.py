@@ -8,13 +8,12 @@ of the history.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from relmachine.algebra.posets import bits
 
 
-@dataclass(frozen=True, slots=True)
-class LastEvent:
+class LastEvent(NamedTuple):
     """The last event of one step type; `past` masks the types whose last event lies at or below it."""
 
     event_id: str
@@ -22,8 +21,7 @@ class LastEvent:
     past: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an event of type `step` goes: its covering predecessors' ids sorted, its tier from 1, and what is below.
 
     `covers` masks the step types whose last events are the predecessors, `below` all types whose last event will lie
@@ -59,29 +57,29 @@ class Frontier:
         """Where the next event of type `step` goes. Changes nothing: its id needs the place first."""
         lasts, dependent = self.lasts, self.dependent[step]
         present = below = hidden = 0
-        for index, last in lasts.items():
+        for index, (_, _, past) in lasts.items():
             if dependent >> index & 1:
                 bit = 1 << index
                 present |= bit
-                below |= last.past
-                hidden |= last.past ^ bit
+                below |= past
+                hidden |= past ^ bit
         covers = present & ~hidden
         parents: list[str] = []
         tier = 0
         for index in bits(covers):
-            last = lasts[index]
-            parents.append(last.event_id)
-            tier = max(tier, last.tier)
+            event_id, reached, _ = lasts[index]
+            parents.append(event_id)
+            tier = max(tier, reached)
         parents.sort()
         return Place(step, covers, tuple(parents), tier + 1, below)
 
     def push(self, place: Place, event_id: str) -> None:
         """Append the event that `place` was found for; it is now the last of its type, and maximal."""
         step, bit = place.step, 1 << place.step
-        for index, other in self.lasts.items():
+        for index, (other_id, tier, past) in self.lasts.items():
             # The event this one follows is no longer a last event: no other last event lies above the new one yet.
-            if other.past & bit and index != step:
-                self.lasts[index] = LastEvent(other.event_id, other.tier, other.past & ~bit)
+            if past & bit:
+                self.lasts[index] = LastEvent(other_id, tier, past ^ bit)
         self.lasts[step] = LastEvent(event_id, place.tier, place.below | bit)
         self.maximal = self.maximal & ~self.dependent[step] | bit
         self.tier = max(self.tier, place.tier)

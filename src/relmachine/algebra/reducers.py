@@ -19,6 +19,17 @@ Folded = Scalar | list[Scalar]
 _INTEGER_MAX = 2**53 - 1
 
 
+def parse(text: str) -> Scalar:
+    """The value of canonical JSON text: a scalar, in which a number beyond 2^53-1 is always a double."""
+    return cast("Scalar", json.loads(text, parse_int=_integer))
+
+
+def _integer(text: str) -> int | float:
+    # RFC 8785 writes 1e17 without exponent, so such digits were a double and not an exact integer.
+    value = int(text)
+    return value if abs(value) <= _INTEGER_MAX else float(text)
+
+
 def fold(reducer: str, values: Sequence[Scalar]) -> Folded:
     """The value that `values`, one or more, have under `reducer`: union, max, min, sum, once or log.
 

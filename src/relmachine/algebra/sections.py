@@ -6,7 +6,6 @@ that is why it can only grow, and why gluing is a union.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,7 +14,7 @@ from itertools import combinations
 from relmachine.algebra.histories import History
 from relmachine.algebra.identity import EMPTY_SET, contributions_digest, set_add
 from relmachine.algebra.obstructions import Disagreement, Obstruction, Side
-from relmachine.algebra.reducers import Folded, Scalar, fold
+from relmachine.algebra.reducers import Folded, Scalar, fold, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def values(section: Section, reducers: Mapping[str, str], order: Sequence[str]) 
     """
     written: dict[str, dict[str, Scalar]] = {}
     for (event, name), text in section.contributions.items():
-        written.setdefault(name, {})[event] = json.loads(text)
+        written.setdefault(name, {})[event] = parse(text)
     place = {event: index for index, event in enumerate(order)}
     return {
         name: fold(reducers[name], [by_event[event] for event in sorted(by_event, key=place.__getitem__)])

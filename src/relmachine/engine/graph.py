@@ -10,12 +10,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from relmachine.engine.job import Contributions, Job
+from relmachine.engine.job import Job
+from relmachine.kernel.advance import Contributions
 from relmachine.kernel.verdicts import Refusal
 
 STEPS_PER_TASK_MAX = 128
@@ -69,7 +70,7 @@ def _next_tier(state: RunState) -> dict[str, object]:
     return {"tier": tier, "taken": len(results), "ready": ready}
 
 
-def _fan_out(state: RunState) -> list[Send] | Literal["__end__"]:
+def _fan_out(state: RunState) -> list[Send] | str:
     ready = state["ready"]
     if not ready:
         return END

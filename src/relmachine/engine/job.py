@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 from relmachine.algebra.traces import tiers
 from relmachine.engine.closure import call
+from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.standing import effective
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Refusal
 from relmachine.machine.plan import Plan, Reducer, StepPlan
-
-Contributions = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)

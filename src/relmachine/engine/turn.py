@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relmachine.engine.graph import run_tiers
-from relmachine.engine.job import Contributions, Job
+from relmachine.engine.job import Job
 from relmachine.gates.port import LawCase, LawGate
+from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -24,6 +25,14 @@ from relmachine.machine.plan import Plan, StepPlan
 _Contributions = tuple[tuple[str, str], ...]
 
 
+class _Read(NamedTuple):
+    """An envelope with its step key, and its time as canonical text."""
+
+    envelope: Envelope
+    key: str
+    time: str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapeGate:
     """Decides whether a message says something that `plan` understands, within `limits`."""
@@ -37,20 +46,19 @@ class ShapeGate:
         A message whose envelope cannot be read has no step key: its refusal is not `keyed`.
         """
         try:
-            envelope, key, time = self._read(message)
+            read = self._read(message)
         except RelmError as error:
             return Refused(_candidate(message), _refusal(error), keyed=False)
         payload = ""
         try:
-            payload = canonical_text(envelope.data)
-            self._check_address(message, envelope)
-            payload, recorded = _validated(self._step(message, envelope), payload)
+            payload = canonical_text(read.envelope.data)
+            self._check_address(message, read.envelope)
+            payload, recorded = _validated(self._step(message, read.envelope), payload)
         except RelmError as error:
-            return Refused(_candidate(message, envelope, key, time, payload), _refusal(error))
-        return _candidate(message, envelope, key, time, payload, recorded)
+            return Refused(_candidate(message, read, payload), _refusal(error))
+        return _candidate(message, read, payload, recorded)
 
-    def _read(self, message: Message) -> tuple[Envelope, str, str | None]:
-        """The envelope, its step key, and its time as canonical text."""
+    def _read(self, message: Message) -> _Read:
         envelope = parse(message.body, self.limits)
         key = envelope.step_key
         longest = self.limits.step_key_characters_max
@@ -61,7 +69,7 @@ class ShapeGate:
                 step_key_characters_max=longest,
                 length=len(key),
             )
-        return envelope, key, None if envelope.time is None else canonical_time(envelope.time)
+        return _Read(envelope, key, None if envelope.time is None else canonical_time(envelope.time))
 
     def _check_address(self, message: Message, envelope: Envelope) -> None:
         """Errors: `thread_name_invalid`, `thread_mismatch`, `machine_mismatch`, `machine_version`."""
@@ -115,27 +123,22 @@ def _understood(step: StepPlan, raw: str) -> dict[str, object]:
 
 
 def _candidate(
-    message: Message,
-    envelope: Envelope | None = None,
-    key: str = "",
-    time: str | None = None,
-    payload: str = "",
-    recorded: _Contributions = (),
+    message: Message, read: _Read | None = None, payload: str = "", recorded: _Contributions = ()
 ) -> Candidate:
     content = digest("payload", payload)
-    if envelope is None:
-        return Candidate(message.sequence, message.thread, message.step_token, key, payload, content)
+    if read is None:
+        return Candidate(message.sequence, message.thread, message.step_token, "", payload, content)
     return Candidate(
         message.sequence,
         message.thread,
         message.step_token,
-        key,
+        read.key,
         payload,
         content,
         recorded,
-        envelope.principal,
-        time,
-        envelope.traceparent,
+        read.envelope.principal,
+        read.time,
+        read.envelope.traceparent,
     )
 
 

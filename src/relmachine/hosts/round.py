@@ -18,6 +18,7 @@ from relmachine.hosts.repetition import Sorted, sort_out
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.verdicts import Admitted, Decided, Refusal, Refused
+from relmachine.machine.plan import Reducer
 from relmachine.store.port import Stale
 
 if TYPE_CHECKING:
@@ -63,8 +64,12 @@ class Rounds:
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
-        reads = {name for step in stages.plan.steps if step.computed for name in step.read_fields}
-        self._read_fields = sorted(reads)
+        fields = stages.plan.fields
+        self._folded_reads = {
+            step.name: frozenset(name for name in step.read_fields if fields[name].reducer is not Reducer.ONCE)
+            for step in stages.plan.steps
+            if step.computed
+        }
 
     async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
         """One turn for each of the distinct `threads`; returns the committed cursor of each.
@@ -115,11 +120,13 @@ class Rounds:
         check = self._stages.shape.check
         shaped = {thread: [check(message) for message in batch] for thread, batch in messages.items() if batch}
         receipts = await self._receipts(states, shaped)
-        turns: list[Turn] = []
-        for thread, items in shaped.items():
-            values = await self._stages.store.contributions(thread, self._read_fields) if self._read_fields else {}
-            turns.append(Turn(states[thread], sort_out(thread, items, receipts), values))
-        return turns
+        sorted_out = {thread: sort_out(thread, items, receipts) for thread, items in shaped.items()}
+        return [Turn(states[thread], found, await self._values(thread, found)) for thread, found in sorted_out.items()]
+
+    async def _values(self, thread: str, found: Sorted) -> Mapping[str, Sequence[str]]:
+        """Contributions so far to the fields that the fresh steps' closures read; `once` fields are in the state."""
+        fields = {name for step in found.fresh for name in self._folded_reads.get(step.step, ())}
+        return await self._stages.store.contributions(thread, sorted(fields)) if fields else {}
 
     async def _receipts(
         self, states: Mapping[str, ThreadState], shaped: Mapping[str, Sequence[Candidate | Refused]]

@@ -23,7 +23,7 @@ class HotThreads:
     async def load(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
         """The state of every thread asked for; one that has none yet starts empty."""
         cold = [thread for thread in threads if thread not in self._states]
-        found = await self._store.states(cold) if cold else {}
+        found: Mapping[str, ThreadState] = await self._store.states(cold) if cold else {}
         loaded: dict[str, ThreadState] = {}
         for thread in threads:
             state = self._states.get(thread) or found.get(thread) or initial_state(self._plan, thread)

@@ -38,9 +38,26 @@ def canonical(value: object) -> bytes:
             pass
     plain, exotic = _plain(value, 0)
     try:
-        return rfc8785.dumps(plain) if exotic else orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)  # pyright: ignore[reportArgumentType]
+        if exotic:
+            return rfc8785.dumps(plain)  # pyright: ignore[reportArgumentType]
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
     except (orjson.JSONEncodeError, UnicodeEncodeError, rfc8785.CanonicalizationError) as error:
         raise RelmError(Code.TEXT_INVALID, "send text without lone surrogates", detail=str(error)) from error
+
+
+def _is_simple(value: object) -> bool:
+    """Whether orjson's own text is canonical: a flat object with ASCII names and neither floats nor datetimes."""
+    if type(value) is not dict:
+        return type(value) in _SIMPLE_TYPES
+    members = cast(dict[object, object], value)
+    return _SIMPLE_TYPES.issuperset(map(type, members.values())) and _ascii_names(members)
+
+
+def _ascii_names(members: dict[object, object]) -> bool:
+    try:
+        return "".join(cast(dict[str, object], members)).isascii()
+    except TypeError:
+        return False
 
 
 def canonical_text(value: object) -> str:
@@ -49,28 +66,19 @@ def canonical_text(value: object) -> str:
 
 
 def canonical_time(value: datetime) -> str:
-    """`value` in UTC with six decimals, e.g. `2011-10-11T11:45:40.276000Z`."""
-    if value.tzinfo is None:
+    """`value` in UTC with six decimals, e.g. `2011-10-11T11:45:40.276000Z`.
+
+    Errors: `payload_invalid` without a time zone, and when UTC leaves the years 1 to 9999.
+    """
+    offset = value.utcoffset()
+    if offset is None:
         raise RelmError(Code.PAYLOAD_INVALID, "give every datetime a time zone", value=value.isoformat())
     try:
-        utc = value.astimezone(UTC)
+        utc = value.astimezone(UTC) if offset else value
     except OverflowError as error:
-        sentence = "give datetimes that lie in the years 1 to 9999 of UTC"
+        sentence = "give datetimes that lie in the years 1 to 9999 in UTC"
         raise RelmError(Code.PAYLOAD_INVALID, sentence, value=value.isoformat()) from error
-    text = orjson.dumps(utc, option=orjson.OPT_UTC_Z).decode()
-    return text[1:-1] if utc.microsecond else f"{text[1:-2]}.000000Z"
-
-
-def _is_simple(value: object) -> bool:
-    """Whether `orjson` alone writes the canonical form: an object of text, integers and truths under ASCII names."""
-    if type(value) is not dict:
-        return False
-    members = cast(dict[str, object], value)
-    try:
-        names = "".join(members)
-    except TypeError:
-        return False
-    return names.isascii() and _SIMPLE_TYPES.issuperset(map(type, members.values()))
+    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _plain(value: object, depth: int) -> tuple[object, bool]:
@@ -82,17 +90,17 @@ def _plain(value: object, depth: int) -> tuple[object, bool]:
         return _integer(cast(int, value)), False
     if kind is float:
         return _float(cast(float, value))
-    if depth >= DEPTH_MAX:
-        raise RelmError(Code.PAYLOAD_TOO_DEEP, f"nest values at most {DEPTH_MAX} deep", depth_max=DEPTH_MAX)
-    if isinstance(value, dict):
-        return _object(cast(dict[object, object], value), depth)
-    if isinstance(value, list | tuple):
-        items = [_plain(item, depth + 1) for item in cast(list[object], value)]
-        return [item for item, _ in items], any(exotic for _, exotic in items)
     if isinstance(value, datetime):
         return canonical_time(value), False
     if isinstance(value, str):
-        return str(value), False
+        return str.__str__(value), False
+    if depth >= DEPTH_MAX:
+        raise RelmError(Code.PAYLOAD_TOO_DEEP, f"nest values at most {DEPTH_MAX} deep", depth_max=DEPTH_MAX)
+    if isinstance(value, dict):
+        return _object(cast(dict[object, object], value), depth + 1)
+    if isinstance(value, list | tuple):
+        items = [_plain(item, depth + 1) for item in cast(list[object], value)]
+        return [item for item, _ in items], any(exotic for _, exotic in items)
     raise RelmError(Code.PAYLOAD_INVALID, f"{kind.__name__} has no JSON form", type=kind.__name__)
 
 
@@ -102,7 +110,8 @@ def _object(value: dict[object, object], depth: int) -> tuple[object, bool]:
     for key, member in value.items():
         if not isinstance(key, str):
             raise RelmError(Code.PAYLOAD_INVALID, "name every member with a string", key=repr(key))
-        plain[key], strange = _plain(member, depth + 1)
+        plain[str.__str__(key)], strange = _plain(member, depth)
+        # orjson sorts by UTF-8 bytes, RFC 8785 by UTF-16 units: they differ beyond ASCII.
         exotic = exotic or strange or not key.isascii()
     return plain, exotic
 
@@ -110,12 +119,14 @@ def _object(value: dict[object, object], depth: int) -> tuple[object, bool]:
 def _integer(value: int) -> int:
     if -INTEGER_MAX <= value <= INTEGER_MAX:
         return value
-    raise RelmError(Code.NUMBER_INVALID, "send integers beyond 2^53-1 as text", value=str(value)[:40])
+    raise RelmError(Code.NUMBER_INVALID, "send integers beyond 2^53-1 as text", bits=value.bit_length())
 
 
 def _float(value: float) -> tuple[object, bool]:
     if not math.isfinite(value):
         raise RelmError(Code.NUMBER_INVALID, "send finite numbers only", value=repr(value))
-    if value.is_integer() and abs(value) <= INTEGER_MAX:
-        return int(value), False
-    return value, not 1e-4 <= abs(value) < 1e16
+    if value.is_integer():
+        small = abs(value) <= INTEGER_MAX
+        return (int(value) if small else value), not small
+    # Where orjson and ECMAScript choose the same notation; a fraction is always below 2^53.
+    return value, abs(value) < 1e-4

@@ -136,7 +136,10 @@ def claim(name: str, *, requires: Sequence[Claim | str] = ()) -> Claim:
 
 
 def field(
-    name: str, type: type | FieldType | FieldTypeName, *, reducer: Reducer | ReducerName  # noqa: A002
+    name: str,
+    type: type | FieldType | FieldTypeName,
+    *,
+    reducer: Reducer | ReducerName,
 ) -> Field:
     """A field of the accord. `type` is str, int, float, bool, datetime or one of the names of `FieldType`.
 
@@ -152,14 +155,14 @@ def names_of(items: Sequence[Claim | Field | str]) -> tuple[str, ...]:
 
 def _field_type(name: str, given: type | str) -> FieldType:
     known = _PYTHON_TYPES.get(given) if isinstance(given, type) else given
-    if known in FieldType:
+    if known in list(FieldType):
         return FieldType(known)
     options = ", ".join(FieldType)
     raise RelmError(Code.MACHINE_INVALID, f"field {name!r}: the type is one of {options}", field=name, type=str(given))
 
 
 def _reducer(name: str, given: str) -> Reducer:
-    if given in Reducer:
+    if given in list(Reducer):
         return Reducer(given)
     options = ", ".join(Reducer)
     raise RelmError(Code.MACHINE_INVALID, f"field {name!r}: the reducer is one of {options}", field=name, reducer=given)

@@ -149,18 +149,16 @@ def dependence(plan: Plan) -> Dependence:
     """The dependence of a plan: for each dependent pair the reasons, rule and witness."""
     prints = {step.name: footprint_of(plan, step.index) for step in plan.steps}
     pairs = combinations(plan.steps, 2)
-    return _pairs(prints, {(a.name, b.name) for a, b in pairs if plan.dependent[a.index] >> b.index & 1}, filled=True)
+    return _pairs(prints, {(a.name, b.name) for a, b in pairs if plan.dependent[a.index] >> b.index & 1})
 
 
-def _pairs(
-    prints: Mapping[str, Footprint], added: set[tuple[str, str]], *, filled: bool = False
-) -> dict[tuple[str, str], tuple[Reason, ...]]:
-    """Reasons by pair. `added` pairs get the reason that they are declared (when `filled`, only if they have no other)."""
+def _pairs(prints: Mapping[str, Footprint], added: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[Reason, ...]]:
+    """Reasons by pair. A pair in `added` that the footprints leave independent is dependent by declaration."""
     found: dict[tuple[str, str], tuple[Reason, ...]] = {}
     for pair in combinations(sorted(prints), 2):
         why = reasons(prints[pair[0]], prints[pair[1]])
-        if pair in added and not (filled and why):
-            why.append(Reason(Rule.DECLARED, *pair))
+        if not why and pair in added:
+            why = [Reason(Rule.DECLARED, *pair)]
         if why:
             found[pair] = tuple(why)
     return found

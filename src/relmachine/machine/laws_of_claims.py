@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from relmachine.algebra.nuclei import commutation_violation
+from relmachine.algebra.posets import Poset
 from relmachine.machine.compile import stability
 from relmachine.machine.declaration import Claim, Declaration, StepDeclaration
 from relmachine.machine.footprint import footprints, reasons, rests_on
@@ -72,18 +74,22 @@ def ground_kept(declaration: Declaration) -> Iterator[Finding]:
 
 
 def nuclei_commute(declaration: Declaration) -> Iterator[Finding]:
-    """σΔ = Δσ: between a claim of R and a claim of S that it rests on, or the reverse, lies one of both."""
+    """σΔ = Δσ: between a claim of R and a claim of S that it rests on, or the reverse, lies one of both.
+
+    Not asked of a cycle, which is no order and is reported as such.
+    """
+    claims = declaration.claims
+    known = {name: [other for other in item.requires if other in claims] for name, item in claims.items()}
+    poset = Poset.from_prerequisites(known)
+    if poset.violation() is not None:
+        return
     saturation, transfer, vetoable = stability(declaration)
-    both = saturation & transfer
-    below = rests_on(declaration.claims)
-    for claim in sorted(declaration.claims):
-        for ground in sorted(below[claim]):
-            crosses = (claim in transfer and ground in saturation) or (claim in saturation and ground in transfer)
-            between = {claim, ground} | {name for name in below[claim] if ground in below[name]}
-            if crosses and not between & both:
-                why = [_standing(declaration, name, vetoable) for name in (claim, ground)]
-                sentence = f"{why[0]} rests on {why[1]}: put a claim that only a Process asserts between them"
-                yield Finding(sentence, {"claim": claim, "rests_on": ground})
+    violation = commutation_violation(poset, poset.mask(*transfer), poset.mask(*saturation))
+    if violation is not None:
+        claim, ground = violation.points
+        said = [_standing(declaration, name, vetoable) for name in (claim, ground)]
+        sentence = f"{said[0]} rests on {said[1]}: put a claim that only a Process asserts, and none vetoes, between"
+        yield Finding(sentence, {"claim": claim, "rests_on": ground})
 
 
 def _standing(declaration: Declaration, claim: str, vetoable: frozenset[str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from pydantic import BaseModel
 
-from relmachine.machine.declaration import Declaration
+from relmachine.machine.declaration import Declaration, StepDeclaration
 from relmachine.machine.payload import members
 from relmachine.machine.report import Finding
 
@@ -61,27 +61,32 @@ def not_empty(declaration: Declaration) -> Iterator[Finding]:
 
 def references_known(declaration: Declaration) -> Iterator[Finding]:
     """What is referred to is declared."""
-    claims, fields, steps = declaration.claims.keys(), declaration.fields.keys(), declaration.steps.keys()
     for item in declaration.claims.values():
         for name in item.requires:
-            if name not in claims:
+            if name not in declaration.claims:
                 yield _unknown("claim", name, {"claim": item.name, "requires": name})
     for step in declaration.steps.values():
-        for part, names in (("asserts", step.asserts), ("contests", step.contests), ("vetoes", step.vetoes)):
-            for name in names:
-                if name not in claims:
-                    yield _unknown("claim", name, {"step": step.name, part: name})
-        for name in step.reads:
-            if name not in claims and name not in fields:
-                yield _unknown("claim or field", name, {"step": step.name, "reads": name})
-        for name in step.writes:
-            if name not in fields:
-                yield _unknown("field", name, {"step": step.name, "writes": name})
+        yield from _step_references(declaration, step)
     for part, pairs in (("independent", declaration.independent), ("dependent", declaration.dependent)):
         for pair in pairs:
             for name in pair:
-                if name not in steps:
+                if name not in declaration.steps:
                     yield _unknown("step", name, {part: list(pair), "step": name})
+
+
+def _step_references(declaration: Declaration, step: StepDeclaration) -> Iterator[Finding]:
+    claims, fields = declaration.claims.keys(), declaration.fields.keys()
+    parts: tuple[tuple[str, str, tuple[str, ...], Set[str]], ...] = (
+        ("claim", "asserts", step.asserts, claims),
+        ("claim", "contests", step.contests, claims),
+        ("claim", "vetoes", step.vetoes, claims),
+        ("claim or field", "reads", step.reads, claims | fields),
+        ("field", "writes", step.writes, fields),
+    )
+    for what, part, names, known in parts:
+        for name in names:
+            if name not in known:
+                yield _unknown(what, name, {"step": step.name, part: name})
 
 
 def ingest_known(declaration: Declaration) -> Iterator[Finding]:

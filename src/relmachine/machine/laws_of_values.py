@@ -29,7 +29,7 @@ def members_fit(declaration: Declaration) -> Iterator[Finding]:
         if isinstance(step.payload, tuple):
             yield from _built_members(declaration, step)
         elif step.payload is not None:
-            yield from _model_members(declaration, step, step.payload.model_fields.keys())
+            yield from _model_members(declaration, step)
 
 
 def _built_members(declaration: Declaration, step: StepDeclaration) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def _built_members(declaration: Declaration, step: StepDeclaration) -> Iterator[
             yield _misfit(step, name, member, field.type, f"is a {found}")
 
 
-def _model_members(declaration: Declaration, step: StepDeclaration, names: object) -> Iterator[Finding]:
+def _model_members(declaration: Declaration, step: StepDeclaration) -> Iterator[Finding]:
     model = payload_model(declaration, step)
     for name, member in step.recorded:
         field = declaration.fields.get(name)
@@ -58,3 +58,31 @@ def _model_members(declaration: Declaration, step: StepDeclaration, names: objec
 def _misfit(step: StepDeclaration, field: str, member: str, type_name: FieldType, found: str) -> Finding:
     sentence = f"step {step.name!r} writes {field!r} ({type_name}) from payload member {member!r}, which {found}"
     return Finding(sentence, {"step": step.name, "field": field, "member": member})
+
+
+def payload_closed(declaration: Declaration) -> Iterator[Finding]:
+    """A member that nobody declared would vanish or pass unseen; top-level models are closed for the author."""
+    for step in declaration.steps.values():
+        if not isinstance(step.payload, type):
+            continue
+        if step.payload.model_config.get("extra") == "allow":
+            sentence = f"step {step.name!r}: the payload model allows unknown members; take extra='allow' away"
+            yield Finding(sentence, {"step": step.name, "model": step.payload.__name__})
+        for name in open_objects(step.payload):
+            sentence = f"step {step.name!r}: nested model {name!r} drops unknown members; give it extra='forbid'"
+            yield Finding(sentence, {"step": step.name, "model": name})
+
+
+def closures_run(declaration: Declaration) -> Iterator[Finding]:
+    """Only a Process computes; the other kinds are somebody's judgement, recorded in the payload."""
+    for step in declaration.steps.values():
+        if step.closure is None:
+            continue
+        if step.kind is not Kind.PROCESS:
+            sentence = f"step {step.name!r} is a {step.kind}, a recorded judgement: put the decorator over its payload "
+            sentence += "model and map `writes` to the members that hold the judgement; only a process computes"
+            yield Finding(sentence, {"step": step.name, "kind": str(step.kind)})
+            continue
+        what = complaint(step.closure, has_payload=step.payload is not None)
+        if what:
+            yield Finding(f"closure of step {step.name!r}: {what}", {"step": step.name})

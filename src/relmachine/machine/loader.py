@@ -72,7 +72,7 @@ def _module(path: Path) -> ModuleType:
     except RelmError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         sentence = f"importing the machine failed: {type(error).__name__}: {error}"
         raise RelmError(Code.MACHINE_INVALID, sentence, path=str(path)) from error

@@ -86,7 +86,7 @@ class Machine:
     def field(
         self,
         name: str,
-        type: type | FieldType | FieldTypeName,  # noqa: A002
+        type: type | FieldType | FieldTypeName,
         *,
         reducer: Reducer | ReducerName,
     ) -> Field:
@@ -161,8 +161,9 @@ class Machine:
     def _decorator(self, kind: Kind, name: str | None, touches: Touches) -> Callable[[Judged], Judged]:
         def declare(target: Judged) -> Judged:
             step = name or target.__name__
-            if isinstance(target, type) and issubclass(target, BaseModel):
-                self._declare(step, kind, target, None, touches)
+            model = _as_model(target)
+            if model is not None:
+                self._declare(step, kind, model, None, touches)
                 return target
             # A payload model may be local to the function that declares the machine.
             frame = inspect.currentframe()
@@ -205,6 +206,10 @@ class Machine:
         )
 
 
+def _as_model(target: object) -> type[BaseModel] | None:
+    return target if isinstance(target, type) and issubclass(target, BaseModel) else None
+
+
 def _pairs(writes: Writes) -> tuple[tuple[str, str], ...]:
     """Field and payload member, where `writes` says so."""
     if not isinstance(writes, Mapping):
@@ -214,7 +219,7 @@ def _pairs(writes: Writes) -> tuple[tuple[str, str], ...]:
 
 
 def _kind(step: str, given: str) -> Kind:
-    if given in Kind:
+    if given in list(Kind):
         return Kind(given)
     sentence = f"step {step!r}: the kind is one of {', '.join(Kind)}"
     raise RelmError(Code.MACHINE_INVALID, sentence, step=step, kind=given)

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, cast
+from types import new_class
+from typing import Any, cast
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Strict, create_model
+from pydantic import AwareDatetime, BaseModel, ConfigDict, create_model
 
 from relmachine.machine.declaration import Declaration, Member, StepDeclaration
 from relmachine.machine.plan import FieldType
 
-
-def _text_only(value: object) -> object:
-    if isinstance(value, str | datetime):
-        return value
-    raise ValueError("give a datetime as RFC 3339 text with a time zone")
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_text_only)]
-"""A datetime on the wire: RFC 3339 text with a time zone; numbers are refused."""
-
 # A number stays open to NaN here, so that the canonical form can refuse it under its own code.
 _ANNOTATIONS: Mapping[FieldType, Any] = {
-    FieldType.STRING: Annotated[str, Strict()],
-    FieldType.INTEGER: Annotated[int, Strict()],
-    FieldType.NUMBER: Annotated[float, Strict()],
-    FieldType.BOOLEAN: Annotated[bool, Strict()],
-    FieldType.DATETIME: Time,
+    FieldType.STRING: str,
+    FieldType.INTEGER: int,
+    FieldType.NUMBER: float,
+    FieldType.BOOLEAN: bool,
+    FieldType.DATETIME: AwareDatetime,
 }
+
+_BUILT = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
 
 def payload_model(declaration: Declaration, step: StepDeclaration) -> type[BaseModel]:
@@ -66,13 +58,23 @@ def normal_schema(model: type[BaseModel]) -> dict[str, object]:
     return cast(dict[str, object], _normal(_schema(model)))
 
 
+def open_objects(model: type[BaseModel]) -> list[str]:
+    """Names of the models inside `model` whose unknown members would be dropped or let through."""
+    definitions = cast(dict[str, dict[str, object]], _schema(model).get("$defs", {}))
+    return [
+        name
+        for name, schema in definitions.items()
+        if "properties" in schema and schema.get("additionalProperties") is not False and name != model.__name__
+    ]
+
+
 @lru_cache(maxsize=4096)
 def _built(found: tuple[Member, ...]) -> type[BaseModel]:
     definitions: dict[str, Any] = {}
     for item in found:
         annotation = _ANNOTATIONS[item.type]
         definitions[item.name] = (annotation, ...) if item.required else (annotation | None, None)
-    return create_model("Payload", __config__=ConfigDict(extra="forbid", protected_namespaces=()), **definitions)
+    return create_model("Payload", __config__=_BUILT, **definitions)
 
 
 @lru_cache(maxsize=4096)
@@ -80,7 +82,7 @@ def _closed(model: type[BaseModel]) -> type[BaseModel]:
     if model.model_config.get("extra") == "forbid":
         return model
     space = {"model_config": ConfigDict(extra="forbid"), "__module__": model.__module__, "__doc__": model.__doc__}
-    return type(model)(model.__name__, (model,), space)
+    return cast(type[BaseModel], new_class(model.__name__, (model,), exec_body=lambda body: body.update(space)))
 
 
 @lru_cache(maxsize=4096)

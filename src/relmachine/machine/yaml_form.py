@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Annotated, Any, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from relmachine.errors import Code, RelmError
 from relmachine.machine.declaration import FieldTypeName, Member, ReducerName
@@ -41,6 +41,11 @@ class MemberForm(_Form):
     type: FieldTypeName
     required: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _type_alone(cls, value: object) -> object:
+        return {"type": value} if isinstance(value, str) else value
+
 
 class StepForm(_Form):
     """`t02: {kind: process, asserts: [checked], writes: {officers: resource}, payload: {note: string}}`."""
@@ -51,7 +56,7 @@ class StepForm(_Form):
     vetoes: _Names = []
     reads: _Names = []
     writes: dict[_Name, _Name] = {}
-    payload: dict[_Name, FieldTypeName | MemberForm] = {}
+    payload: dict[_Name, MemberForm] = {}
 
 
 class XesForm(_Form):
@@ -85,26 +90,29 @@ def parse_machine(text: str) -> Machine:
 
     Errors: `machine_invalid` when the text is not YAML or not of this form, with line or key and what to write.
     """
-    loader = _Loader(text)
-    try:
-        value: object = loader.get_single_data()
-    except yaml.MarkedYAMLError as error:
-        line = None if error.problem_mark is None else error.problem_mark.line + 1
-        raise RelmError(Code.MACHINE_INVALID, f"line {line} is not YAML: {error.problem}", line=line) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RelmError(Code.MACHINE_INVALID, f"this is not YAML: {error}") from error
-    finally:
-        loader.dispose()
+    value, repeated = _read(text)
     try:
         form = MachineForm.model_validate(value)
     except ValidationError as error:
         lines = _lessons(error)
         raise RelmError(Code.MACHINE_INVALID, "; ".join(lines), problems=lines) from error
     machine = _machine(form)
-    for name, line in loader.repeated:
+    for name, line in repeated:
         sentence = f"{name!r} on line {line} is declared twice: rename one, or remove it"
         machine.declaration.note(Law.NAMES_UNIQUE, sentence, name=name, line=line)
     return machine
+
+
+def _read(text: str) -> tuple[object, list[tuple[str, int]]]:
+    """The YAML value in `text`, and the keys given twice with their lines."""
+    try:
+        loader = _Loader(text)
+        return loader.get_single_data(), loader.repeated
+    except yaml.MarkedYAMLError as error:
+        line = None if error.problem_mark is None else error.problem_mark.line + 1
+        raise RelmError(Code.MACHINE_INVALID, f"line {line} is not YAML: {error.problem}", line=line) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RelmError(Code.MACHINE_INVALID, f"this is not YAML: {error}") from error
 
 
 def _machine(form: MachineForm) -> Machine:
@@ -117,7 +125,7 @@ def _machine(form: MachineForm) -> Machine:
         machine.step(
             name,
             kind=step.kind,
-            payload=[_member(key, item) for key, item in step.payload.items()],
+            payload=[Member(key, FieldType(item.type), item.required) for key, item in step.payload.items()],
             asserts=step.asserts,
             contests=step.contests,
             vetoes=step.vetoes,
@@ -130,12 +138,6 @@ def _machine(form: MachineForm) -> Machine:
         machine.dependent(one, other)
     machine.ingest_xes(names=form.ingest.xes.names, payload=form.ingest.xes.payload)
     return machine
-
-
-def _member(name: str, form: str | MemberForm) -> Member:
-    if isinstance(form, MemberForm):
-        return Member(name, FieldType(form.type), form.required)
-    return Member(name, FieldType(form))
 
 
 _KNOWN: dict[str, str] = {
@@ -152,7 +154,7 @@ def _lessons(error: ValidationError) -> list[str]:
 
 
 def _lesson(item: dict[str, Any]) -> str:
-    location = [str(part) for part in item["loc"] if part not in ("[key]", "MemberForm")]
+    location = [str(part) for part in item["loc"] if part != "[key]"]
     where = ".".join(location[:-1]) or "the file"
     words = {
         "path": ".".join(location) or "the file",
@@ -187,7 +189,7 @@ def _form_at(location: list[str]) -> type[BaseModel]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that remembers keys given twice instead of letting the last win, and knows no implicit dates."""
+    """YAML that remembers keys given twice instead of letting the last win."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

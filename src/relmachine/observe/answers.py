@@ -61,6 +61,13 @@ class StepCommitted(Answer):
     transitions: list[Transition] = Field(description="What the step newly settled or superseded")
 
 
+class Published(Answer):
+    """What became of a step that was published and not refused."""
+
+    accepted: StepAccepted
+    committed: StepCommitted | None = Field(description="Null when not waited for, or not decided within the wait")
+
+
 class Health(Answer):
     """Whether the node takes steps."""
 

@@ -53,6 +53,7 @@ STATUS: dict[Code, int] = {
     Code.LIMIT_EXCEEDED: 429,
     # the node's own trouble
     Code.UNREACHABLE: 503,
+    Code.GRANTS_INVALID: 500,
     Code.STORE_SCHEMA_FUTURE: 500,
     Code.STORE_MACHINE_MISMATCH: 500,
     Code.TOPOLOGY_MISMATCH: 500,
@@ -61,7 +62,10 @@ STATUS: dict[Code, int] = {
 """HTTP status of each code."""
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "What was asked cannot be given: the code says why, the sentence what to do"},
+    "4XX": {
+        "model": Problem,
+        "description": "What was asked cannot be given: the code says why, the sentence what to do",
+    },
     "5XX": {"model": Problem, "description": "The node's own trouble"},
 }
 """OpenAPI responses that every route shares."""

@@ -15,7 +15,7 @@ from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused
 from relmachine.observe.http_body import bounded_body
 from relmachine.observe.http_errors import ERRORS, STATUS
 from relmachine.observe.port import NodeView
-from relmachine.observe.publishing import early_refusal, outcome_of, submit_one
+from relmachine.observe.publishing import outcome_of, submit_one
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -51,13 +51,15 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
         thread: str,
         request: Request,
         wait: Annotated[Literal["settled"] | None, Query(description="Wait for the outcome")] = None,
-        timeout: Annotated[float | None, Query(description="Seconds to wait, at most and by default the limit")] = None,
+        seconds: Annotated[
+            float | None, Query(alias="timeout", description="Seconds to wait, at most and by default the limit")
+        ] = None,
     ) -> Response:
-        seconds = bounded_seconds(timeout, limits)
+        longest = bounded_seconds(seconds, limits)
         accepted = await submit_one(node, thread, await bounded_body(request, limits), limits)
         if not isinstance(accepted, StepAccepted):
             return _refused(accepted)
-        answer = None if wait is None else await outcome_of(node, thread, accepted.sequence, seconds)
+        answer = None if wait is None else await outcome_of(node, thread, accepted.sequence, longest)
         if answer is None:
             return _accepted(accepted)
         return _outcome(answer)
@@ -70,9 +72,9 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
     async def outcome(
         thread: str,
         sequence: int,
-        timeout: Annotated[float, Query(description="Seconds to wait for it")] = 0.0,
+        seconds: Annotated[float, Query(alias="timeout", description="Seconds to wait for it")] = 0.0,
     ) -> Response:
-        answer = await outcome_of(node, thread, sequence, bounded_seconds(timeout, limits))
+        answer = await outcome_of(node, thread, sequence, bounded_seconds(seconds, limits))
         if answer is None:
             sentence = "nothing is decided at this sequence of the thread: ask again with a longer timeout"
             raise RelmError(Code.NOT_FOUND, sentence, thread=thread, sequence=sequence)

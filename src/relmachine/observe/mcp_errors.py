@@ -22,6 +22,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class ProblemError(Exception):
+    """A problem that is an answer already, on its way out of a tool."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(_text(problem))
+        self.problem = problem
+
+
 def tool_error(problem: Problem) -> ToolResult:
     """A tool error: `code: sentence`, then the witness, as text; the whole of it as structured content."""
     return ToolResult(content=_text(problem), structured_content=problem.model_dump(mode="json"), is_error=True)
@@ -38,8 +46,13 @@ def coded(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         try:
             return await tool(*args, **kwargs)
         except RelmError as error:
-            # FastMCP takes a ToolResult from any tool; the tool's own type stays what its output schema says.
-            return cast(R, tool_error(problem_of(error)))
+            return _as_answer(problem_of(error))
+        except ProblemError as error:
+            return _as_answer(error.problem)
+
+    def _as_answer(problem: Problem) -> R:
+        # FastMCP takes a ToolResult from any tool; the tool's own type stays what its output schema says.
+        return cast(R, tool_error(problem))
 
     return answer
 

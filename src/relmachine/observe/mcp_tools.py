@@ -9,23 +9,20 @@ from fastmcp import FastMCP
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from relmachine.kernel.envelope import ANONYMOUS, SCHEMA_VERSION
+from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.thread_token import check_thread
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
 from relmachine.observe.answers import (
     NucleusAnswer,
-    Problem,
+    Published,
     SectionAnswer,
     SettledAnswer,
-    StepAccepted,
-    StepCommitted,
     StepRefused,
     WhyAnswer,
 )
 from relmachine.observe.knowledge import normal_form_of
-from relmachine.observe.mcp_errors import coded, tool_error
+from relmachine.observe.mcp_errors import ProblemError, coded
 from relmachine.observe.port import NodeView
 from relmachine.observe.publishing import outcome_of, submit_one
 
@@ -39,6 +36,11 @@ Element = Annotated[
     Field(description="Claims asserted in the history, together with all that they rest on; [] is the least element"),
 ]
 
+At = Annotated[
+    int | None,
+    Field(description="Stream sequence up to which to read the thread; omit it for the present"),
+]
+
 
 def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
     """The tool that changes something."""
@@ -49,11 +51,16 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
         thread: Thread,
         step: Annotated[str, Field(description="Name of the step, one the machine declares")],
         data: Annotated[dict[str, object], Field(description="The step's payload")],
-        id: Annotated[str | None, Field(description="Repeat with the same id to repeat safely; made up if absent")] = None,
+        *,
+        id: Annotated[
+            str | None, Field(description="Repeat with the same id to repeat safely; made up if absent")
+        ] = None,
         source: Annotated[str, Field(description="Who you are: with id, the identity of the step")] = "mcp",
         principal: Annotated[str, Field(description="On whose behalf, for the policy")] = ANONYMOUS,
-        wait: Annotated[bool, Field(description="Wait for the outcome instead of returning once it is on the stream")] = True,
-    ) -> StepCommitted | StepAccepted:
+        wait: Annotated[
+            bool, Field(description="Wait for the outcome instead of returning once it is on the stream")
+        ] = True,
+    ) -> Published:
         """Publish a step on a thread and learn what became of it.
 
         Answers `outcome: committed` with the event, the new history and the claims it settled or superseded; or, when
@@ -71,10 +78,80 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
         }
         accepted = await submit_one(node, thread, canonical(event), limits)
         if isinstance(accepted, StepRefused):
-            return tool_error(accepted)
+            raise ProblemError(accepted)
         if not wait:
-            return accepted
+            return Published(accepted=accepted, committed=None)
         outcome = await outcome_of(node, thread, accepted.sequence, limits.outcome_wait_seconds_max)
         if isinstance(outcome, StepRefused):
-            return tool_error(outcome)
-        return outcome or accepted
+            raise ProblemError(outcome)
+        return Published(accepted=accepted, committed=outcome)
+
+
+def add_algebra(server: FastMCP, node: NodeView) -> None:
+    """Tools that compute and change nothing."""
+
+    @server.tool(title="Normal form of a sequence of steps", annotations=_READS)
+    @coded
+    async def normalize(
+        steps: Annotated[list[str], Field(description="Names of steps in the order they came")],
+    ) -> str:
+        """The Foata normal form of a sequence of steps under this machine's dependence, such as `(a b)(c)`.
+
+        Tiers in order, the steps of a tier sorted: those of one tier commute. Two sequences have the same normal form
+        exactly when they are the same history up to swaps of independent neighbours. The empty sequence gives the
+        empty text. Nothing is checked but the names: whether such a history would be admitted is not asked.
+        """
+        return normal_form_of(node.plan, steps)
+
+    @server.tool(title="Saturate: what follows by deterministic steps", annotations=_READS)
+    @coded
+    async def saturate(history: History, element: Element) -> NucleusAnswer:
+        """σ(a) for an element a (a state of knowledge) of the history's fiber: a and every claim that rests only on
+        a once claims without a stable closure (model judgements) are taken as granted.
+
+        A claim is in the result when every Process or Procedure claim it rests on, itself included, is in a.
+        """
+        return await asking.nucleus(node, history, element, "saturate")
+
+    @server.tool(title="Transfer: what follows without coordination", annotations=_READS)
+    @coded
+    async def transfer(history: History, element: Element) -> NucleusAnswer:
+        """Δ(a) for an element a (a state of knowledge) of the history's fiber: a and every claim that rests only on a
+        once claims that may still be taken back without coordination are taken as granted.
+
+        A claim is in the result when every Process or Derivation claim that no step can veto and that it rests on,
+        itself included, is in a.
+        """
+        return await asking.nucleus(node, history, element, "transfer")
+
+
+def add_reading(server: FastMCP, node: NodeView) -> None:
+    """Tools that ask about one thread."""
+
+    @server.tool(title="What is settled on a thread", annotations=_READS)
+    @coded
+    async def settled(thread: Thread) -> SettledAnswer:
+        """The claims that hold for good on a thread at present, with its history id.
+
+        A settled claim is asserted by deterministic steps only, rests on effective claims, and can only be superseded
+        by a later dependent contest. Use `why` for the steps behind one of them.
+        """
+        return await asking.settled(node, thread)
+
+    @server.tool(title="The section of a thread", annotations=_READS)
+    @coded
+    async def section(thread: Thread, at: At = None) -> SectionAnswer:
+        """The values of the thread's fields, folded from what its steps contributed, now or as of a point.
+
+        `fields` holds every contribution; `settled_fields` only those of settled events.
+        """
+        return await asking.section(node, thread, at)
+
+    @server.tool(title="Why a claim holds or does not", annotations=_READS)
+    @coded
+    async def why(
+        thread: Thread, claim: Annotated[str, Field(description="Name of a claim of the machine")]
+    ) -> WhyAnswer:
+        """The standing of a claim on a thread and the steps behind it: who asserted, contested or vetoed it and what
+        it rests on."""
+        return await asking.why(node, thread, claim)

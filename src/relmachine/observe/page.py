@@ -23,7 +23,8 @@ HEADERS = {
 }
 """Sent with the page: should a value ever escape as markup, a browser still runs and loads nothing."""
 
-_LONG_TEXT_CHARACTERS = 80
+_LABEL_CHARACTERS_MAX = 80
+_CELL_CHARACTERS_MAX = 400
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--good:#1a7f37;--bad:#b42318}
@@ -79,19 +80,42 @@ def render(
 ) -> str:
     """The page. `status` is the node's, `figures` the store's; the lists come newest first."""
     machine, version = _text(status.get("machine", "")), _text(status.get("version", ""))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
-        f"<title>{machine} · relmachine</title><style>{_STYLE}</style></head><body>"
+    return document(
+        f"{machine} · relmachine",
         f'<header><h1>{machine}</h1><span class="muted">version {version}</span>{_phase(status)}</header>'
         f"{_links()}"
         f"<h2>Figures</h2>{_figures(figures)}"
         f"<h2>Last threads</h2>{_threads(threads)}"
         f"<h2>Last rejections</h2>{_rejections(rejections)}"
         f"<h2>Node</h2>{_node(status)}"
-        f'<p class="muted">This page loads itself again every {REFRESH_SECONDS} seconds.</p></body></html>'
+        f'<p class="muted">This page loads itself again every {REFRESH_SECONDS} seconds.</p>',
+        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">',
     )
+
+
+def document(title: str, body: str, head: str = "") -> str:
+    """A whole HTML document in the page's style; all three parts are HTML already."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"{head}<title>{title}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
+    )
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], otherwise: str) -> str:
+    """A table of cells that are HTML already, or `otherwise` without rows. A title `#x` heads a column of numbers."""
+    kinds = [' class="number"' if title.startswith("#") else "" for title in titles]
+    head = "".join(f"<th{kind}>{title.lstrip('#')}</th>" for title, kind in zip(titles, kinds, strict=True))
+    body = "".join(_row(row, kinds) for row in rows)
+    if not body:
+        return f'<p class="muted">{otherwise}</p>'
+    heading = f"<thead><tr>{head}</tr></thead>" if titles else ""
+    return f'<div class="scroll"><table>{heading}<tbody>{body}</tbody></table></div>'
+
+
+def _row(cells: Sequence[str], kinds: Sequence[str]) -> str:
+    marked = zip(cells, [*kinds, *[""] * len(cells)], strict=False)
+    return f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in marked)}</tr>"
 
 
 def _text(value: object) -> str:
@@ -134,15 +158,15 @@ def _breakdown(name: str, parts: Mapping[object, object]) -> str:
 
 
 def _threads(threads: Sequence[ThreadLine]) -> str:
-    return _table(
+    return table(
         ("thread", "#sequence", "#steps", "normal form (tiers in order, steps of a tier commute)", "settled claims"),
         (
             (
                 _thread_link(line.thread),
                 _text(line.sequence),
                 _text(line.depth),
-                f"<code>{_text(line.normal_form)}</code>",
-                _text(", ".join(line.settled)),
+                f"<code>{_text(_clipped(line.normal_form, _CELL_CHARACTERS_MAX))}</code>",
+                _text(_clipped(", ".join(line.settled), _CELL_CHARACTERS_MAX)),
             )
             for line in threads
         ),
@@ -151,7 +175,7 @@ def _threads(threads: Sequence[ThreadLine]) -> str:
 
 
 def _rejections(rejections: Sequence[RejectionLine]) -> str:
-    return _table(
+    return table(
         ("thread", "#sequence", "step", "gate", "code", "what to do"),
         (
             (
@@ -171,7 +195,7 @@ def _rejections(rejections: Sequence[RejectionLine]) -> str:
 def _node(status: Mapping[str, object]) -> str:
     headline = ("machine", "version", "phase")
     rows = ((f"<b>{_text(key)}</b>", _value(value)) for key, value in status.items() if key not in headline)
-    return _table((), rows, "")
+    return table((), rows, "")
 
 
 def _value(value: object) -> str:
@@ -185,22 +209,8 @@ def _value(value: object) -> str:
 
 def _thread_link(token: str) -> str:
     label = thread_label(token)
-    shown = label if len(label) <= _LONG_TEXT_CHARACTERS else f"{label[:_LONG_TEXT_CHARACTERS]}…"
-    return f'<a href="/threads/{_text(quote(token, safe=""))}">{_text(shown)}</a>'
+    return f'<a href="/threads/{_text(quote(token, safe=""))}">{_text(_clipped(label, _LABEL_CHARACTERS_MAX))}</a>'
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], otherwise: str) -> str:
-    """A table of cells that are HTML already. A title that begins with `#` heads a column of numbers."""
-    kinds = [' class="number"' if title.startswith("#") else "" for title in titles]
-    head = "".join(f"<th{kind}>{title.lstrip('#')}</th>" for title, kind in zip(titles, kinds, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{kinds[place] if place < len(kinds) else ''}>{cell}</td>" for place, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    if not body:
-        return f'<p class="muted">{otherwise}</p>'
-    return f'<div class="scroll"><table>{f"<thead><tr>{head}</tr></thead>" if titles else ""}<tbody>{body}</tbody></table></div>'
+def _clipped(text: str, characters_max: int) -> str:
+    return text if len(text) <= characters_max else f"{text[:characters_max]}…"

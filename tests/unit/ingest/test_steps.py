@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from relmachine.errors import Code, RelmError
+from relmachine.ingest.cases import LogStep
 from relmachine.ingest.members import value_of
 from relmachine.ingest.reading import Form
-from relmachine.ingest.steps import FAULTS_KEPT_MAX, LogStep, outgoing_steps, survey
+from relmachine.ingest.steps import FAULTS_KEPT_MAX, outgoing_steps, survey
 from relmachine.ingest.xes import Attribute
 from relmachine.kernel.envelope import parse
 from relmachine.kernel.limits import Limits
@@ -116,7 +117,7 @@ def test_a_case_in_two_traces_is_one_thread_whose_index_counts_on(tmp_path: Path
 def test_traces_that_name_no_thread_are_faults_and_the_rest_goes_on(tmp_path: Path) -> None:
     nameless = "<trace><event/></trace>"
     endless = f'<trace><string key="concept:name" value="{"x" * 300}"/><event/></trace>'
-    log = survey(_write(tmp_path / "log.xes", nameless, CASE, endless))
+    log = survey(machine, _write(tmp_path / "log.xes", nameless, CASE, endless))
     assert (log.steps, log.faulty) == (4, 2)
     assert [(fault.where, fault.error.code) for fault in log.faults] == [
         ("trace 1", Code.THREAD_NAME_INVALID),
@@ -125,8 +126,19 @@ def test_traces_that_name_no_thread_are_faults_and_the_rest_goes_on(tmp_path: Pa
     assert len(list(outgoing_steps(machine, log))) == log.steps
 
 
+def test_an_event_too_large_for_the_wire_is_a_fault(tmp_path: Path) -> None:
+    large = (
+        f'<event><string key="concept:name" value="Look"/><string key="org:resource" value="{"x" * 500_000}"/></event>'
+    )
+    unsent = large.replace("org:resource", "remark")
+    log = survey(machine, _write(tmp_path / "log.xes", CASE.replace("</trace>", f"{large}{unsent}</trace>")))
+    assert [(fault.where, fault.error.code) for fault in log.faults] == [("trace 1, event 5", Code.PAYLOAD_TOO_LARGE)]
+    last = orjson.loads(list(outgoing_steps(machine, log))[-1].body)
+    assert (log.steps, last["id"].rpartition("/")[2]) == (5, "5")
+
+
 def test_a_survey_counts_all_faults_and_keeps_the_first(tmp_path: Path) -> None:
-    log = survey(_write(tmp_path / "log.xes", "<trace><event/></trace>" * (FAULTS_KEPT_MAX + 5)))
+    log = survey(machine, _write(tmp_path / "log.xes", "<trace><event/></trace>" * (FAULTS_KEPT_MAX + 5)))
     assert (log.faulty, len(log.faults), log.faults[-1].where) == (25, 20, "trace 20")
 
 
@@ -135,12 +147,12 @@ def test_a_log_without_events_is_empty(tmp_path: Path, content: str) -> None:
     path = tmp_path / "log.jsonl" if content == "\n\n" else tmp_path / "log"
     path.write_text(content)
     with pytest.raises(RelmError) as caught:
-        survey(path)
+        survey(machine, path)
     assert caught.value.code == Code.LOG_EMPTY
 
 
 def test_a_log_that_changes_between_two_readings_is_noticed(tmp_path: Path) -> None:
-    log = survey(_write(tmp_path / "log.xes", CASE))
+    log = survey(machine, _write(tmp_path / "log.xes", CASE))
     _write(log.path, CASE, CASE)
     with pytest.raises(RelmError) as caught:
         list(outgoing_steps(machine, log))
@@ -152,7 +164,7 @@ def test_lines_go_out_as_they_are_under_the_step_they_name(tmp_path: Path) -> No
     known = b'{"specversion":"1.0","id":"1","source":"s","type":"look","subject":"t","data":{}}'
     unknown, broken = known.replace(b"look", b"dance"), known.replace(b'"data"', b'"date"')
     path.write_bytes(b"\n".join((known, unknown, broken, b"oops")))
-    log = survey(path)
+    log = survey(machine, path)
     assert (log.form, log.steps, log.faulty) == (Form.CLOUDEVENTS, 3, 1)
     assert [(step.thread, step.step_token, step.body) for step in outgoing_steps(machine, log)] == [
         ("t", "look", known),
@@ -202,7 +214,7 @@ def test_a_value_is_never_lost_nor_unfit_for_json(tag: str, text: str, types: se
 
 
 def test_the_receipt_log_is_read_whole() -> None:
-    log = survey(RECEIPT)
+    log = survey(machine, RECEIPT)
     steps = list(outgoing_steps(machine, log))
     assert (log.form, log.steps, log.faulty, len(steps)) == (Form.XES, 8_577, 0, 8_577)
     assert len({step.thread for step in steps}) == 1_434

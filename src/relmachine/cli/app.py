@@ -1,0 +1,42 @@
+"""The commands of `relm` under their names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from relmachine.cli.check import check
+from relmachine.cli.dev import dev
+from relmachine.cli.publish import publish
+from relmachine.cli.replay import replay
+from relmachine.version import __version__
+
+app = typer.Typer(
+    name="relm",
+    help="A distributed relational machine runtime: publish steps, settle what is proven consistent.",
+    epilog="Exit codes: 0 ok, 1 a check failed, 2 usage, 3 not found, 4 a part is unreachable.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"relm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def relm(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+for run in (dev, check, publish, replay):
+    app.command()(run)

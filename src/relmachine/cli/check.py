@@ -1,0 +1,83 @@
+"""`relm check`: every law of a machine with its witness, then which steps depend on each other, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from relmachine.cli.failure import Exit, command
+from relmachine.cli.options import JsonOption, MachineArgument
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from relmachine.machine.footprint import Dependence
+    from relmachine.machine.report import Report
+
+_STYLES = {"pass": "green", "warning": "yellow", "fail": "bold red"}
+
+
+@command
+def check(machine: MachineArgument, as_json: JsonOption = False) -> None:
+    """Check a machine's laws and print its dependence matrix. Exit 1 when a law fails."""
+    from relmachine.cli.output import out, print_json
+    from relmachine.machine.footprint import derive
+    from relmachine.machine.loader import load
+
+    declared = load(machine)
+    report = declared.check()
+    steps, pairs = sorted(declared.declaration.steps), derive(declared.declaration)
+    if as_json:
+        digest = declared.laws_digest() if report.ok else None
+        print_json({**report.as_json(), "laws_digest": digest, "steps": steps, "dependence": _pairs_json(pairs)})
+    else:
+        _print_laws(out(), report)
+        _print_matrix(out(), steps, pairs)
+        _print_reasons(out(), pairs)
+        if report.ok:
+            out().print(f"[green]ok[/]  {report.machine}  laws {declared.laws_digest()}")
+    if not report.ok:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _pairs_json(pairs: Dependence) -> list[dict[str, object]]:
+    return [
+        {
+            "steps": list(pair),
+            "reasons": [{"rule": why.rule, "witness": why.witness, "sentence": why.sentence} for why in reasons],
+        }
+        for pair, reasons in pairs.items()
+    ]
+
+
+def _print_laws(console: Console, report: Report) -> None:
+    from relmachine.cli.output import cell, table, witness_text
+
+    laws = table("law", "verdict", "meaning, or what breaks it", title=f"Laws of {report.machine}")
+    for item in report.verdicts:
+        style = _STYLES[item.verdict]
+        broken = [f"{found.sentence}\n{witness_text(found.witness)}" for found in item.findings]
+        laws.add_row(item.law, f"[{style}]{item.verdict}[/]", cell("\n".join(broken) or item.law.meaning))
+    console.print(laws)
+
+
+def _print_matrix(console: Console, steps: list[str], pairs: Dependence) -> None:
+    """One row a step; the columns are the same steps by number."""
+    from relmachine.cli.output import table
+
+    matrix = table("#", "step", " ".join(f"{n % 100:2}" for n in range(1, len(steps) + 1)), title="Dependence")
+    for number, one in enumerate(steps, start=1):
+        marks = ["D" if one == other or (min(one, other), max(one, other)) in pairs else "." for other in steps]
+        matrix.add_row(str(number), one, " ".join(f"{mark:>2}" for mark in marks))
+    console.print(matrix)
+    console.print("D dependent, . independent; every step depends on itself", style="dim")
+
+
+def _print_reasons(console: Console, pairs: Dependence) -> None:
+    from relmachine.cli.output import cell, table
+
+    why = table("step", "step", "dependent because", title="Why")
+    for (one, other), reasons in pairs.items():
+        why.add_row(one, other, cell("; ".join(reason.sentence for reason in reasons)))
+    console.print(why)

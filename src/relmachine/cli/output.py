@@ -1,0 +1,80 @@
+"""What commands print: results on stdout, JSON or tables; progress and errors on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WIDTH_WITHOUT_TERMINAL = 160
+"""Columns when output goes to a file or a pipe, where nothing says how wide a line may be."""
+
+
+def json_text(value: object) -> str:
+    """`value` as indented JSON; what JSON cannot say as its text."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+def print_json(value: object) -> None:
+    """Print `value` as JSON on stdout."""
+    print(json_text(value))
+
+
+def out() -> Console:
+    """The console on stdout. Made anew each time, because a test may exchange the stream."""
+    return _console(stderr=False)
+
+
+def errors() -> Console:
+    """The console on stderr."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if terminal else WIDTH_WITHOUT_TERMINAL)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table. A column whose name starts with `#` holds numbers and is set to the right."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        made.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
+    return made
+
+
+def rows_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
+    """Rows of equal members as a table, in the order of the first one's members."""
+    made = table(*(rows[0] if rows else ()), title=title)
+    for row in rows:
+        made.add_row(*(cell(value) for value in row.values()))
+    return made
+
+
+def cell(value: object) -> str:
+    """A value as a table cell: text as it is, nothing for None, everything else as JSON."""
+    from rich.markup import escape
+
+    if value is None:
+        return ""
+    return escape(value if isinstance(value, str) else orjson.dumps(value, default=str).decode())
+
+
+def witness_text(witness: Mapping[str, object]) -> str:
+    """A witness on one line a member."""
+    return "\n".join(f"  {name}: {_plain(value)}" for name, value in witness.items())
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()

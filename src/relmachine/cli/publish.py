@@ -1,0 +1,101 @@
+"""`relm publish`: one step, over HTTP to the node of a context."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from relmachine.cli.failure import command
+from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption, ThreadArgument
+from relmachine.errors import Code, RelmError
+
+if TYPE_CHECKING:
+    from relmachine.node.context import Context
+
+SOURCE = "urn:relm:cli"
+
+
+@command
+def publish(
+    thread: ThreadArgument,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The step's name.")],
+    *,
+    data: Annotated[
+        str, typer.Option("--data", help="The payload as a JSON object; @FILE reads it, @- from stdin.")
+    ] = "{}",
+    id: Annotated[
+        str | None, typer.Option("--id", help="Give one to be able to repeat safely; made up if absent.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="Who publishes: with --id the identity of the step.")
+    ] = SOURCE,
+    principal: Annotated[str | None, typer.Option("--principal", help="On whose behalf, for the policy.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome.")] = False,
+    context: ContextOption = CONTEXT_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a step on a thread. With --wait exit 1 when it is refused."""
+    from relmachine.cli.addressing import running, thread_token
+    from relmachine.cli.output import out, print_json
+
+    node, token = running(context), thread_token(thread)
+    event = {
+        "specversion": "1.0",
+        "id": id or uuid.uuid4().hex,
+        "source": source,
+        "type": step,
+        "subject": token,
+        "machine": node.machine,
+        "machineversion": node.version,
+        "data": _data(data),
+    }
+    body = event if principal is None else {**event, "principal": principal}
+    answer = _post(node, token, body, wait=wait)
+    if as_json:
+        print_json(answer)
+    elif "event" in answer:
+        _print_committed(answer)
+    else:
+        out().print(f"on the stream at sequence {answer['sequence']}, not decided yet", soft_wrap=True)
+    if wait and "event" not in answer:
+        sentence = f"the step is on the stream, but not decided yet: publish again with --id {event['id']} to ask"
+        raise RelmError(Code.UNREACHABLE, sentence, sequence=answer["sequence"])
+
+
+def _data(text: str) -> dict[str, object]:
+    """The payload. What is no JSON object is a fault in the command line, exit 2."""
+    import orjson
+
+    if text.startswith("@"):
+        text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")
+    try:
+        value: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise typer.BadParameter(f"give a JSON object: {error}", param_hint="--data") from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("give a JSON object, such as '{\"member\": 1}'", param_hint="--data")
+    return cast(dict[str, object], value)
+
+
+def _post(node: Context, thread: str, event: Mapping[str, object], *, wait: bool) -> dict[str, object]:
+    from relmachine.cli.http import post
+    from relmachine.machine.canonical import canonical
+
+    query = "?wait=settled" if wait else ""
+    return post(f"{node.http_url}/threads/{thread}/steps{query}", canonical(event), "application/cloudevents+json")
+
+
+def _print_committed(answer: dict[str, object]) -> None:
+    from relmachine.cli.output import out, rows_table
+
+    again = " (it had been decided before)" if answer.get("repeated") else ""
+    out().print(f"committed at sequence {answer['sequence']}{again}", soft_wrap=True)
+    out().print(f"event   {answer['event']}\nhistory {answer['history']}", soft_wrap=True)
+    transitions = cast(list[dict[str, object]], answer.get("transitions", []))
+    if transitions:
+        out().print(rows_table([{"claim": item["claim"], "became": item["kind"]} for item in transitions]))

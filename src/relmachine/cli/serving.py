@@ -1,0 +1,67 @@
+"""Running a node in the foreground: its loop, its log, and the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from relmachine.cli.output import cell, table
+
+if TYPE_CHECKING:
+    from relmachine.node.settings import Settings
+
+_Result = TypeVar("_Result")
+
+
+def settings(**given: object) -> Settings:
+    """Settings of a node: what was given, else the RELM_ variables, else the defaults. A bad one is a usage error."""
+    from pydantic import ValidationError
+
+    from relmachine.node.settings import Settings
+
+    try:
+        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        from relmachine.kernel.envelope import problems
+
+        raise typer.BadParameter("; ".join(problems(error)), param_hint="options and RELM_ variables") from error
+
+
+def run(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run `work` to its end on the fastest loop there is, with the log on stderr. Ctrl-C cancels it."""
+    _log_to_stderr()
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+async def until_stopped() -> None:
+    """Return at the first SIGINT or SIGTERM, so that the node closes in order."""
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # loops on Windows: Ctrl-C cancels the task there
+            loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def print_addresses(console: Console, addresses: dict[str, str]) -> None:
+    """Where the node is reached."""
+    made = table("what", "where")
+    for name, address in addresses.items():
+        made.add_row(name, cell(address))
+    console.print(made)
+
+
+def _log_to_stderr() -> None:
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

@@ -1,0 +1,128 @@
+"""Facts of what turns would add to the order of histories and to sections, in as few lines as the laws allow.
+
+A fact is written only where something could disagree; `docs/constraints.md` says why that loses nothing. A turn takes a
+block of numbers: one for the last event of each type before it, one for the history before it, then one for each step,
+which stands for the step's event and for the history that ends with it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+import orjson
+
+from relmachine.gates.constraint_facts import Numbers
+from relmachine.kernel.proposal import Proposal
+
+TURN_PROGRAMS = ("prefix_order_covers", "sheaf_conditions_turns")
+"""The programs that read these facts."""
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Seen = dict[str, tuple[int, int]]  # event id to its number and tier
+
+
+class TurnFacts:
+    """The facts of a round's turns, as `text`, numbered from `first` on. `once` names the `once` fields."""
+
+    def __init__(self, proposals: Sequence[Proposal], once: frozenset[str], first: int) -> None:
+        self._proposals, self._once = proposals, once
+        self._blocks: list[int] = []
+        self._names = {kind: Numbers() for kind in ("field", "value", "shared", "rewritten")}
+        self._lines: list[str] = []
+        self._told_again = _repeated([row[:2] for proposal in proposals for row in proposal.contributions])
+        self._rewritten = _repeated([row.history_id for proposal in proposals for row in proposal.histories])
+        for proposal in proposals:
+            self._blocks.append(first)
+            self._turn(proposal, first)
+            first += len(proposal.before.lasts) + 1 + len(proposal.events)
+        self.text = "".join(self._lines)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The proposal that a step's number belongs to, and the step's place in it; -1 for the history before."""
+        turn = bisect_right(self._blocks, number) - 1
+        return turn, number - self._blocks[turn] - len(self._proposals[turn].before.lasts) - 1
+
+    def name(self, kind: str, number: int) -> str:
+        """What a number in a witness stands for: an id, a field, or the canonical JSON of a value."""
+        if kind in self._names:
+            return self._names[kind].name(number)
+        turn, place = self.place(number)
+        proposal = self._proposals[turn]
+        if place < -1:
+            return list(proposal.before.lasts.values())[place + 1].event_id
+        if kind == "event":
+            return proposal.events[place].event_id
+        return proposal.histories[place].history_id if place >= 0 else proposal.before.head
+
+    def _turn(self, proposal: Proposal, first: int) -> None:
+        if not proposal.events:
+            return
+        lasts = proposal.before.lasts.values()
+        seen = {last.event_id: (number, last.tier) for number, last in enumerate(lasts, first)}
+        start = first + len(lasts)
+        self._order(proposal, start, seen)
+        self._values(proposal, start, seen)
+        self._repeats(proposal, start)
+
+    def _order(self, proposal: Proposal, start: int, seen: _Seen) -> None:
+        """One `step` for each covering predecessor of each event; adds the turn's events to `seen`."""
+        write = self._lines.append
+        histories = {proposal.before.head: start}
+        write(f"before({start},{proposal.before.depth}).")
+        rows = zip(proposal.events, proposal.thread_events, proposal.histories, proposal.extensions, strict=True)
+        for number, (event, placed, history, extension) in enumerate(rows, start + 1):
+            assert placed.event_id == event.event_id, "the rows of a proposal stand in the order of its events"
+            assert placed.history_id == history.history_id == extension.target, "the rows of a step name one history"
+            head = f"step({number},{histories.get(extension.source, '#sup')},{history.depth},{event.tier}"
+            if event.parents == "[]":
+                write(head + ",0,0).")
+            else:
+                for parent in orjson.loads(event.parents):
+                    known = seen.get(parent)
+                    write(f"{head},{known[0]},{known[1]})." if known else f"{head},#sup,0).")
+            if event.event_id in seen:
+                write(f"again({number},{seen[event.event_id][0]}).")
+            if history.history_id in histories:
+                write(f"same({number},{histories[history.history_id]}).")
+            seen[event.event_id] = number, event.tier
+            histories[history.history_id] = number
+
+    def _values(self, proposal: Proposal, start: int, seen: _Seen) -> None:
+        """The values of the `once` fields that the turn writes, and contributions of events it does not add."""
+        once, before = self._once, proposal.before.values
+        fields, values = self._names["field"], self._names["value"]
+        written: set[str] = set()
+        for event, field, value in proposal.contributions:
+            number = seen[event][0] if event in seen else 0
+            if number <= start:
+                self._lines.append(f"stray({start + 1},{number or '#sup'}).")
+            elif field in once:
+                if field in before and field not in written:
+                    self._lines.append(f"value({start},{fields.of(field)},{start},{values.of(before[field])}).")
+                written.add(field)
+                self._lines.append(f"value({start},{fields.of(field)},{number},{values.of(value)}).")
+
+    def _repeats(self, proposal: Proposal, start: int) -> None:
+        """What the round tells more than once: a contribution of one event to one field, the section of a history."""
+        names = self._names
+        if self._told_again:
+            numbers = {event.event_id: number for number, event in enumerate(proposal.events, start + 1)}
+            for event, field, value in proposal.contributions:
+                if (event, field) in self._told_again and event in numbers:
+                    told = f"{names['shared'].of(event)},{names['field'].of(field)},{numbers[event]}"
+                    self._lines.append(f"told({told},{names['value'].of(value)}).")
+        if self._rewritten:
+            for number, row in enumerate(proposal.histories, start + 1):
+                if row.history_id in self._rewritten:
+                    section = names["value"].of(row.section_digest)
+                    self._lines.append(f"section({names['rewritten'].of(row.history_id)},{number},{section}).")
+
+
+def _repeated(keys: Sequence[_Key]) -> set[_Key]:
+    """The keys that occur more than once."""
+    if len(set(keys)) == len(keys):
+        return set()
+    return {key for key, times in Counter(keys).items() if times > 1}

@@ -1,0 +1,418 @@
+-- The store of one machine, for SQLite and for rqlite. Columns come in the order of kernel/proposal.py.
+-- Ids are lower-case hexadecimal text, JSON is text. What may never change is protected by triggers at the end.
+--
+-- An event has 64 characters of name and a history too; rows that hang on one use its number instead, because keys
+-- that arrive in random order cost a page each. The relations under their own names are views that can be written.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- The machine: what was declared, by plan; the steps, which of them commute, and the fields of the accord.
+CREATE TABLE plans (
+  plan_digest TEXT PRIMARY KEY, machine TEXT NOT NULL, version TEXT NOT NULL, laws_digest TEXT NOT NULL,
+  matrix_digest TEXT NOT NULL, declaration TEXT NOT NULL
+) STRICT;
+CREATE TABLE steps (name TEXT PRIMARY KEY, number INTEGER NOT NULL, kind TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE commutation (
+  step_a TEXT NOT NULL REFERENCES steps, step_b TEXT NOT NULL REFERENCES steps, PRIMARY KEY (step_a, step_b)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE accord_fields (
+  field TEXT PRIMARY KEY, type TEXT NOT NULL, reducer TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Fibers by their points. Elements are masks over the points' positions; listed for small fibers only.
+CREATE TABLE fibers (fiber_id TEXT PRIMARY KEY, points INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE fiber_points (
+  fiber_id TEXT NOT NULL REFERENCES fibers, position INTEGER NOT NULL, point TEXT NOT NULL,
+  up TEXT NOT NULL, -- JSON array: the point and all it rests on, sorted
+  saturation INTEGER NOT NULL, transfer INTEGER NOT NULL, -- 1 when the point lies in S, in R
+  PRIMARY KEY (fiber_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fiber_elements (
+  fiber_id TEXT NOT NULL REFERENCES fibers, elem INTEGER NOT NULL, PRIMARY KEY (fiber_id, elem)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fiber_meet (
+  fiber_id TEXT NOT NULL REFERENCES fibers, a INTEGER NOT NULL, b INTEGER NOT NULL, result INTEGER NOT NULL,
+  PRIMARY KEY (fiber_id, a, b)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fiber_join (
+  fiber_id TEXT NOT NULL REFERENCES fibers, a INTEGER NOT NULL, b INTEGER NOT NULL, result INTEGER NOT NULL,
+  PRIMARY KEY (fiber_id, a, b)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fiber_impl (
+  fiber_id TEXT NOT NULL REFERENCES fibers, a INTEGER NOT NULL, b INTEGER NOT NULL, result INTEGER NOT NULL,
+  PRIMARY KEY (fiber_id, a, b)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE nuclei (
+  fiber_id TEXT NOT NULL REFERENCES fibers, elem INTEGER NOT NULL,
+  saturate INTEGER NOT NULL, transfer INTEGER NOT NULL, PRIMARY KEY (fiber_id, elem)
+) STRICT, WITHOUT ROWID;
+
+-- Events and histories, content-addressed. `thread` and `seq` of a history say where it was first reached.
+CREATE TABLE events (
+  event_id TEXT NOT NULL UNIQUE, genesis TEXT NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL,
+  tier INTEGER NOT NULL, payload TEXT NOT NULL, payload_digest TEXT NOT NULL, contributions_digest TEXT NOT NULL,
+  parents TEXT NOT NULL, plan_digest TEXT NOT NULL REFERENCES plans, lifecycle TEXT NOT NULL, verdicts TEXT NOT NULL,
+  number INTEGER PRIMARY KEY
+) STRICT;
+CREATE TABLE histories (
+  history_id TEXT NOT NULL UNIQUE, depth INTEGER NOT NULL, tier INTEGER NOT NULL, normal_form_ref TEXT NOT NULL,
+  fiber_id TEXT NOT NULL REFERENCES fibers, section_digest TEXT NOT NULL,
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, number INTEGER PRIMARY KEY
+) STRICT;
+CREATE TABLE thread_events (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL REFERENCES events (event_id),
+  history_id TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event_claims (
+  event INTEGER NOT NULL REFERENCES events (number), claim TEXT NOT NULL,
+  touch TEXT NOT NULL CHECK (touch IN ('assert', 'contest', 'veto')), PRIMARY KEY (event, claim, touch)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event_contributions (
+  event INTEGER NOT NULL REFERENCES events (number), field TEXT NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY (event, field)
+) STRICT, WITHOUT ROWID;
+-- Events of one step type are ordered, so a history minus its last event of that type is one history.
+CREATE TABLE history_extensions (
+  target INTEGER NOT NULL REFERENCES histories (number), step TEXT NOT NULL, source TEXT NOT NULL,
+  PRIMARY KEY (target, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW claims (event_id, claim, touch) AS
+  SELECT e.event_id, c.claim, c.touch FROM events e JOIN event_claims c ON c.event = e.number;
+CREATE VIEW contributions (event_id, field, value) AS
+  SELECT e.event_id, c.field, c.value FROM events e JOIN event_contributions c ON c.event = e.number;
+CREATE VIEW extensions (source, target, step) AS
+  SELECT x.source, h.history_id, x.step FROM histories h JOIN history_extensions x ON x.target = h.number;
+CREATE TRIGGER claims_insert INSTEAD OF INSERT ON claims BEGIN
+  INSERT INTO event_claims (event, claim, touch)
+  VALUES ((SELECT number FROM events WHERE event_id = NEW.event_id), NEW.claim, NEW.touch);
+END;
+CREATE TRIGGER contributions_insert INSTEAD OF INSERT ON contributions BEGIN
+  INSERT INTO event_contributions (event, field, value)
+  VALUES ((SELECT number FROM events WHERE event_id = NEW.event_id), NEW.field, NEW.value);
+END;
+CREATE TRIGGER extensions_insert INSTEAD OF INSERT ON extensions BEGIN
+  INSERT INTO history_extensions (target, step, source)
+  VALUES ((SELECT number FROM histories WHERE history_id = NEW.target), NEW.step, NEW.source);
+END;
+
+-- Threads: where they stand, and how they came there.
+CREATE TABLE threads (
+  thread TEXT PRIMARY KEY, label TEXT NOT NULL, head TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  state TEXT NOT NULL, fenced INTEGER NOT NULL DEFAULT 0, snapshot_depth INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE commits (
+  thread TEXT NOT NULL, from_head TEXT NOT NULL, from_seq INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  to_head TEXT NOT NULL, to_seq INTEGER NOT NULL CHECK (to_seq > from_seq), PRIMARY KEY (thread, from_seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE receipts (
+  thread TEXT NOT NULL, step_key TEXT NOT NULL, step TEXT NOT NULL, payload_digest TEXT NOT NULL,
+  seq INTEGER NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (thread, step_key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rejections (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, gate TEXT NOT NULL,
+  code TEXT NOT NULL, sentence TEXT NOT NULL, witness TEXT NOT NULL, lifecycle TEXT NOT NULL,
+  PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transitions (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, claim TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('newly', 'superseded')),
+  history_before TEXT NOT NULL, history_after TEXT NOT NULL, PRIMARY KEY (thread, seq, claim)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected')),
+  body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
+) STRICT, WITHOUT ROWID;
+-- Per field the contributions that still decide its value over the history, as a JSON object of arrays.
+CREATE TABLE section_snapshots (
+  history_id TEXT PRIMARY KEY, section_data TEXT NOT NULL,
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, depth INTEGER NOT NULL
+) STRICT;
+CREATE INDEX section_snapshots_by_thread ON section_snapshots (thread, seq);
+
+-- Relations that no turn writes yet.
+CREATE TABLE held (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
+  missing TEXT NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE decisions (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (thread, seq, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE iterations (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, iteration INTEGER NOT NULL, reason TEXT NOT NULL,
+  PRIMARY KEY (thread, seq, iteration)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE obstructions (
+  obstruction_id TEXT PRIMARY KEY, disagreement TEXT NOT NULL, field TEXT NOT NULL,
+  left_side TEXT NOT NULL, right_side TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE units (
+  id TEXT NOT NULL, locale TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (id, locale)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE restriction_maps (
+  from_fiber TEXT NOT NULL REFERENCES fibers, to_fiber TEXT NOT NULL REFERENCES fibers,
+  elem_in INTEGER NOT NULL, elem_out INTEGER NOT NULL, PRIMARY KEY (from_fiber, to_fiber, elem_in)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE peers (peer TEXT PRIMARY KEY, card TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE revocations (revocation_id TEXT PRIMARY KEY, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- H* of each listed fiber: the elements that both nuclei leave as they are.
+CREATE VIEW fixed_fiber (fiber_id, elem) AS
+  SELECT fiber_id, elem FROM nuclei WHERE saturate = elem AND transfer = elem;
+-- ρ from the longer history to the shorter, for each listed element: a ↦ a ∩ P. A given map goes before it.
+CREATE VIEW restrictions (from_history, to_history, step, elem_in, elem_out) AS
+  SELECT h.history_id, x.source, x.step, el.elem, coalesce(
+    (SELECT m.elem_out FROM restriction_maps m
+      WHERE m.from_fiber = h.fiber_id AND m.to_fiber = s.fiber_id AND m.elem_in = el.elem),
+    (SELECT sum(1 << there.position) FROM fiber_points here
+      JOIN fiber_points there ON there.fiber_id = s.fiber_id AND there.point = here.point
+      WHERE here.fiber_id = h.fiber_id AND el.elem >> here.position & 1),
+    0)
+  FROM histories h
+  JOIN history_extensions x ON x.target = h.number
+  JOIN histories s ON s.history_id = x.source
+  JOIN fiber_elements el ON el.fiber_id = h.fiber_id;
+-- What each history adds to the section of the one before it. `delta` is a JSON object by field.
+CREATE VIEW section_deltas (history_id, source, event_id, thread, seq, delta, section_digest) AS
+  SELECT h.history_id, x.source, e.event_id, h.thread, h.seq,
+    (SELECT json_group_object(c.field, json(c.value)) FROM event_contributions c WHERE c.event = e.number),
+    h.section_digest
+  FROM histories h
+  JOIN thread_events t ON t.thread = h.thread AND t.seq = h.seq
+  JOIN events e ON e.event_id = t.event_id
+  JOIN history_extensions x ON x.target = h.number AND x.step = e.step;
+-- Contributions of each thread where they came.
+CREATE VIEW thread_contributions (thread, seq, event_id, field, value) AS
+  SELECT t.thread, t.seq, t.event_id, c.field, c.value
+  FROM thread_events t
+  JOIN events e ON e.event_id = t.event_id
+  JOIN event_contributions c ON c.event = e.number;
+-- Each history's section, folded. A sum that integers do not carry exactly is null: SQL would round it.
+CREATE VIEW accord_sections (accord_id, history_id, section_data) AS
+  SELECT (SELECT value FROM meta WHERE key = 'accord_id'), h.history_id,
+    (SELECT json_group_object(f.field, json(CASE f.reducer
+      WHEN 'union' THEN (SELECT json_group_array(json(value)) FROM (
+        SELECT DISTINCT value FROM thread_contributions c
+        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY value))
+      WHEN 'log' THEN (SELECT json_group_array(json(value)) FROM (
+        SELECT value FROM thread_contributions c
+        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY c.seq))
+      WHEN 'max' THEN (SELECT value FROM thread_contributions c
+        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY value ->> '$' DESC LIMIT 1)
+      WHEN 'min' THEN (SELECT value FROM thread_contributions c
+        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY value ->> '$' LIMIT 1)
+      WHEN 'once' THEN (SELECT min(value) FROM thread_contributions c
+        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field)
+      WHEN 'sum' THEN (SELECT CASE
+          WHEN min(typeof(value ->> '$') = 'integer') AND abs(total(value ->> '$')) <= 9007199254740991
+          THEN CAST(sum(value ->> '$') AS TEXT) ELSE 'null' END
+        FROM thread_contributions c WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field)
+      END))
+     FROM accord_fields f
+     WHERE EXISTS (SELECT 1 FROM thread_contributions c
+       WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field))
+  FROM histories h;
+
+-- The fence: a commit starts where its thread stands, or nothing of its transaction happens.
+CREATE TRIGGER commits_fence BEFORE INSERT ON commits BEGIN
+  SELECT RAISE(ABORT, 'stale') FROM (SELECT 1) LEFT JOIN threads t ON t.thread = NEW.thread
+  WHERE t.head IS NOT NEW.from_head OR t.seq IS NOT NEW.from_seq OR t.epoch IS NOT NEW.epoch OR t.fenced IS NOT 0;
+END;
+CREATE TRIGGER threads_begin BEFORE INSERT ON threads BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM threads WHERE thread = NEW.thread OR rowid = NEW.rowid);
+  SELECT RAISE(ABORT, 'a thread begins at sequence 0, epoch 0') WHERE NEW.seq IS NOT 0 OR NEW.epoch IS NOT 0;
+END;
+CREATE TRIGGER threads_move BEFORE UPDATE OF head, seq ON threads BEGIN
+  SELECT RAISE(ABORT, 'a thread moves by a commit') WHERE NOT EXISTS (SELECT 1 FROM commits c
+    WHERE c.thread = OLD.thread AND c.from_seq = OLD.seq AND c.from_head = OLD.head
+      AND c.to_seq = NEW.seq AND c.to_head = NEW.head);
+END;
+CREATE TRIGGER threads_epoch BEFORE UPDATE OF epoch ON threads WHEN NEW.epoch < OLD.epoch BEGIN
+  SELECT RAISE(ABORT, 'an epoch never falls');
+END;
+CREATE TRIGGER threads_name BEFORE UPDATE OF thread, label, rowid ON threads BEGIN
+  SELECT RAISE(ABORT, 'write_once: threads');
+END;
+CREATE TRIGGER threads_delete BEFORE DELETE ON threads BEGIN SELECT RAISE(ABORT, 'write_once: threads'); END;
+CREATE TRIGGER events_parents BEFORE INSERT ON events WHEN NEW.parents <> '[]' BEGIN
+  SELECT RAISE(ABORT, 'an event comes after its parents') WHERE EXISTS (SELECT 1 FROM json_each(NEW.parents) p
+    WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = p.value));
+END;
+
+-- Write once. Content-addressed rows may come again and change nothing; others may not come again.
+-- The insert triggers are there for INSERT OR REPLACE, which deletes without asking the delete triggers.
+CREATE TRIGGER events_once BEFORE INSERT ON events BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id);
+  SELECT RAISE(ABORT, 'write_once: events') WHERE EXISTS (SELECT 1 FROM events WHERE number = NEW.number);
+END;
+CREATE TRIGGER histories_once BEFORE INSERT ON histories BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM histories WHERE history_id = NEW.history_id);
+  SELECT RAISE(ABORT, 'write_once: histories') WHERE EXISTS (SELECT 1 FROM histories WHERE number = NEW.number);
+END;
+CREATE TRIGGER event_claims_once BEFORE INSERT ON event_claims BEGIN
+  SELECT RAISE(IGNORE) WHERE
+    EXISTS (SELECT 1 FROM event_claims WHERE event = NEW.event AND claim = NEW.claim AND touch = NEW.touch);
+END;
+CREATE TRIGGER event_contributions_once BEFORE INSERT ON event_contributions BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field);
+END;
+CREATE TRIGGER history_extensions_once BEFORE INSERT ON history_extensions BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step);
+END;
+CREATE TRIGGER plans_once BEFORE INSERT ON plans BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest);
+  SELECT RAISE(ABORT, 'write_once: plans') WHERE EXISTS (SELECT 1 FROM plans WHERE rowid = NEW.rowid);
+END;
+CREATE TRIGGER steps_once BEFORE INSERT ON steps BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM steps WHERE name = NEW.name);
+END;
+CREATE TRIGGER commutation_once BEFORE INSERT ON commutation BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM commutation WHERE step_a = NEW.step_a AND step_b = NEW.step_b);
+END;
+CREATE TRIGGER accord_fields_once BEFORE INSERT ON accord_fields BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM accord_fields WHERE field = NEW.field);
+END;
+CREATE TRIGGER fibers_once BEFORE INSERT ON fibers BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id);
+END;
+CREATE TRIGGER fiber_points_once BEFORE INSERT ON fiber_points BEGIN
+  SELECT RAISE(IGNORE) WHERE
+    EXISTS (SELECT 1 FROM fiber_points WHERE fiber_id = NEW.fiber_id AND position = NEW.position);
+END;
+CREATE TRIGGER fiber_elements_once BEFORE INSERT ON fiber_elements BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem);
+END;
+CREATE TRIGGER fiber_meet_once BEFORE INSERT ON fiber_meet BEGIN
+  SELECT RAISE(IGNORE) WHERE
+    EXISTS (SELECT 1 FROM fiber_meet WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b);
+END;
+CREATE TRIGGER fiber_join_once BEFORE INSERT ON fiber_join BEGIN
+  SELECT RAISE(IGNORE) WHERE
+    EXISTS (SELECT 1 FROM fiber_join WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b);
+END;
+CREATE TRIGGER fiber_impl_once BEFORE INSERT ON fiber_impl BEGIN
+  SELECT RAISE(IGNORE) WHERE
+    EXISTS (SELECT 1 FROM fiber_impl WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b);
+END;
+CREATE TRIGGER nuclei_once BEFORE INSERT ON nuclei BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem);
+END;
+CREATE TRIGGER section_snapshots_once BEFORE INSERT ON section_snapshots BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id);
+  SELECT RAISE(ABORT, 'write_once: section_snapshots') WHERE
+    EXISTS (SELECT 1 FROM section_snapshots WHERE rowid = NEW.rowid);
+END;
+CREATE TRIGGER meta_once BEFORE INSERT ON meta BEGIN
+  SELECT RAISE(ABORT, 'write_once: meta') WHERE EXISTS (SELECT 1 FROM meta WHERE key = NEW.key);
+END;
+CREATE TRIGGER thread_events_once BEFORE INSERT ON thread_events BEGIN
+  SELECT RAISE(ABORT, 'write_once: thread_events') WHERE
+    EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq);
+END;
+CREATE TRIGGER commits_once BEFORE INSERT ON commits BEGIN
+  SELECT RAISE(ABORT, 'write_once: commits') WHERE
+    EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread AND from_seq = NEW.from_seq);
+END;
+CREATE TRIGGER receipts_once BEFORE INSERT ON receipts BEGIN
+  SELECT RAISE(ABORT, 'write_once: receipts') WHERE
+    EXISTS (SELECT 1 FROM receipts WHERE thread = NEW.thread AND step_key = NEW.step_key);
+END;
+CREATE TRIGGER rejections_once BEFORE INSERT ON rejections BEGIN
+  SELECT RAISE(ABORT, 'write_once: rejections') WHERE
+    EXISTS (SELECT 1 FROM rejections WHERE thread = NEW.thread AND seq = NEW.seq);
+END;
+CREATE TRIGGER transitions_once BEFORE INSERT ON transitions BEGIN
+  SELECT RAISE(ABORT, 'write_once: transitions') WHERE
+    EXISTS (SELECT 1 FROM transitions WHERE thread = NEW.thread AND seq = NEW.seq AND claim = NEW.claim);
+END;
+CREATE TRIGGER outbox_once BEFORE INSERT ON outbox BEGIN
+  SELECT RAISE(ABORT, 'write_once: outbox') WHERE
+    EXISTS (SELECT 1 FROM outbox WHERE seq = NEW.seq AND kind = NEW.kind AND thread = NEW.thread);
+END;
+CREATE TRIGGER events_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'write_once: events'); END;
+CREATE TRIGGER events_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'write_once: events'); END;
+CREATE TRIGGER histories_update BEFORE UPDATE ON histories BEGIN SELECT RAISE(ABORT, 'write_once: histories'); END;
+CREATE TRIGGER histories_delete BEFORE DELETE ON histories BEGIN SELECT RAISE(ABORT, 'write_once: histories'); END;
+CREATE TRIGGER event_claims_update BEFORE UPDATE ON event_claims BEGIN
+  SELECT RAISE(ABORT, 'write_once: event_claims');
+END;
+CREATE TRIGGER event_claims_delete BEFORE DELETE ON event_claims BEGIN
+  SELECT RAISE(ABORT, 'write_once: event_claims');
+END;
+CREATE TRIGGER event_contributions_update BEFORE UPDATE ON event_contributions BEGIN
+  SELECT RAISE(ABORT, 'write_once: event_contributions');
+END;
+CREATE TRIGGER event_contributions_delete BEFORE DELETE ON event_contributions BEGIN
+  SELECT RAISE(ABORT, 'write_once: event_contributions');
+END;
+CREATE TRIGGER history_extensions_update BEFORE UPDATE ON history_extensions BEGIN
+  SELECT RAISE(ABORT, 'write_once: history_extensions');
+END;
+CREATE TRIGGER history_extensions_delete BEFORE DELETE ON history_extensions BEGIN
+  SELECT RAISE(ABORT, 'write_once: history_extensions');
+END;
+CREATE TRIGGER plans_update BEFORE UPDATE ON plans BEGIN SELECT RAISE(ABORT, 'write_once: plans'); END;
+CREATE TRIGGER plans_delete BEFORE DELETE ON plans BEGIN SELECT RAISE(ABORT, 'write_once: plans'); END;
+CREATE TRIGGER steps_update BEFORE UPDATE ON steps BEGIN SELECT RAISE(ABORT, 'write_once: steps'); END;
+CREATE TRIGGER steps_delete BEFORE DELETE ON steps BEGIN SELECT RAISE(ABORT, 'write_once: steps'); END;
+CREATE TRIGGER commutation_update BEFORE UPDATE ON commutation BEGIN
+  SELECT RAISE(ABORT, 'write_once: commutation');
+END;
+CREATE TRIGGER commutation_delete BEFORE DELETE ON commutation BEGIN
+  SELECT RAISE(ABORT, 'write_once: commutation');
+END;
+CREATE TRIGGER accord_fields_update BEFORE UPDATE ON accord_fields BEGIN
+  SELECT RAISE(ABORT, 'write_once: accord_fields');
+END;
+CREATE TRIGGER accord_fields_delete BEFORE DELETE ON accord_fields BEGIN
+  SELECT RAISE(ABORT, 'write_once: accord_fields');
+END;
+CREATE TRIGGER fibers_update BEFORE UPDATE ON fibers BEGIN SELECT RAISE(ABORT, 'write_once: fibers'); END;
+CREATE TRIGGER fibers_delete BEFORE DELETE ON fibers BEGIN SELECT RAISE(ABORT, 'write_once: fibers'); END;
+CREATE TRIGGER fiber_points_update BEFORE UPDATE ON fiber_points BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_points');
+END;
+CREATE TRIGGER fiber_points_delete BEFORE DELETE ON fiber_points BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_points');
+END;
+CREATE TRIGGER fiber_elements_update BEFORE UPDATE ON fiber_elements BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_elements');
+END;
+CREATE TRIGGER fiber_elements_delete BEFORE DELETE ON fiber_elements BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_elements');
+END;
+CREATE TRIGGER fiber_meet_update BEFORE UPDATE ON fiber_meet BEGIN SELECT RAISE(ABORT, 'write_once: fiber_meet'); END;
+CREATE TRIGGER fiber_meet_delete BEFORE DELETE ON fiber_meet BEGIN SELECT RAISE(ABORT, 'write_once: fiber_meet'); END;
+CREATE TRIGGER fiber_join_update BEFORE UPDATE ON fiber_join BEGIN SELECT RAISE(ABORT, 'write_once: fiber_join'); END;
+CREATE TRIGGER fiber_join_delete BEFORE DELETE ON fiber_join BEGIN SELECT RAISE(ABORT, 'write_once: fiber_join'); END;
+CREATE TRIGGER fiber_impl_update BEFORE UPDATE ON fiber_impl BEGIN SELECT RAISE(ABORT, 'write_once: fiber_impl'); END;
+CREATE TRIGGER fiber_impl_delete BEFORE DELETE ON fiber_impl BEGIN SELECT RAISE(ABORT, 'write_once: fiber_impl'); END;
+CREATE TRIGGER nuclei_update BEFORE UPDATE ON nuclei BEGIN SELECT RAISE(ABORT, 'write_once: nuclei'); END;
+CREATE TRIGGER nuclei_delete BEFORE DELETE ON nuclei BEGIN SELECT RAISE(ABORT, 'write_once: nuclei'); END;
+CREATE TRIGGER section_snapshots_update BEFORE UPDATE ON section_snapshots BEGIN
+  SELECT RAISE(ABORT, 'write_once: section_snapshots');
+END;
+CREATE TRIGGER section_snapshots_delete BEFORE DELETE ON section_snapshots BEGIN
+  SELECT RAISE(ABORT, 'write_once: section_snapshots');
+END;
+CREATE TRIGGER meta_update BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'write_once: meta'); END;
+CREATE TRIGGER meta_delete BEFORE DELETE ON meta BEGIN SELECT RAISE(ABORT, 'write_once: meta'); END;
+CREATE TRIGGER thread_events_update BEFORE UPDATE ON thread_events BEGIN
+  SELECT RAISE(ABORT, 'write_once: thread_events');
+END;
+CREATE TRIGGER thread_events_delete BEFORE DELETE ON thread_events BEGIN
+  SELECT RAISE(ABORT, 'write_once: thread_events');
+END;
+CREATE TRIGGER commits_update BEFORE UPDATE ON commits BEGIN SELECT RAISE(ABORT, 'write_once: commits'); END;
+CREATE TRIGGER commits_delete BEFORE DELETE ON commits BEGIN SELECT RAISE(ABORT, 'write_once: commits'); END;
+CREATE TRIGGER receipts_update BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'write_once: receipts'); END;
+CREATE TRIGGER receipts_delete BEFORE DELETE ON receipts BEGIN SELECT RAISE(ABORT, 'write_once: receipts'); END;
+CREATE TRIGGER rejections_update BEFORE UPDATE ON rejections BEGIN SELECT RAISE(ABORT, 'write_once: rejections'); END;
+CREATE TRIGGER rejections_delete BEFORE DELETE ON rejections BEGIN SELECT RAISE(ABORT, 'write_once: rejections'); END;
+CREATE TRIGGER transitions_update BEFORE UPDATE ON transitions BEGIN
+  SELECT RAISE(ABORT, 'write_once: transitions');
+END;
+CREATE TRIGGER transitions_delete BEFORE DELETE ON transitions BEGIN
+  SELECT RAISE(ABORT, 'write_once: transitions');
+END;
+CREATE TRIGGER outbox_update BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'write_once: outbox'); END;

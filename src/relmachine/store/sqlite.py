@@ -1,0 +1,140 @@
+"""The embedded store: one SQLite file, one thread that writes, a few connections that read."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.limits import Limits
+from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.state import ThreadState, load_state
+from relmachine.machine.plan import Plan
+from relmachine.store.opening import connect_writer, has_schema, read_meta, settle_schema, unreachable
+from relmachine.store.port import Committed, CommitOutcome, Receipt, Stale, Table
+from relmachine.store.selecting import Readers, select
+from relmachine.store.writing import Writer
+
+_T = TypeVar("_T")
+
+_STATES = """
+SELECT t.thread, t.head, t.seq, t.epoch, t.state FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
+"""
+_RECEIPTS = """
+SELECT r.thread, r.step_key, r.step, r.payload_digest, r.seq, r.outcome
+FROM json_each(?) asked
+JOIN receipts r ON r.thread = asked.value ->> 0 AND r.step_key = asked.value ->> 1
+"""
+_CONTRIBUTIONS = """
+SELECT field, value FROM thread_contributions
+WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+_UNSENT = "SELECT thread, seq, kind, body FROM outbox ORDER BY seq, kind, thread LIMIT ?"
+
+
+class SqliteReading:
+    """A store's file, opened to look at it: also while a node writes to it, also when none runs."""
+
+    def __init__(self, path: Path, store_id: str, limits: Limits) -> None:
+        self.path, self._store_id, self._limits = path, store_id, limits
+        self._readers = Readers(path, limits)
+
+    @property
+    def store_id(self) -> str:
+        """Random id given when the store was created."""
+        return self._store_id
+
+    async def close(self) -> None:
+        """Finish what runs and let go."""
+        await asyncio.to_thread(self._readers.close)
+
+    async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
+        """See `store.port.Store.select`."""
+        return await self._read(lambda connection: select(connection, self._limits, sql, parameters))
+
+    async def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers.threads, self._readers.run, read)
+
+
+class SqliteStore(SqliteReading):
+    """Adapter of `store.port.Store`. Many may be open on one file, in one process or several."""
+
+    def __init__(self, path: Path, store_id: str, writer: Writer) -> None:
+        super().__init__(path, store_id, writer.limits)
+        self._writer = writer
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+
+    @classmethod
+    def open(cls, path: Path, plan: Plan, limits: Limits | None = None) -> SqliteStore:
+        """The store at `path`, created when there is none.
+
+        Errors: `store_machine_mismatch` when it belongs to another machine or other laws, `store_schema_future` when
+        a newer relmachine wrote it, `unreachable` when the file cannot be used.
+        """
+        connection = connect_writer(path)
+        try:
+            meta = settle_schema(connection, path, plan)
+            return cls(path, meta["store_id"], Writer(connection, plan, limits or Limits()))
+        except BaseException:
+            connection.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what runs and let go."""
+        await super().close()
+        await asyncio.to_thread(self._writing.shutdown, wait=True)
+        self._writer.connection.close()
+
+    async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
+        """See `store.port.Store.states`. Each call reads what was committed last, by whichever process."""
+        rows = await self._rows(_STATES, (orjson.dumps(list(threads)).decode(),))
+        return {str(row[0]): load_state(*row) for row in rows}
+
+    async def receipts(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Receipt]:
+        """See `store.port.Store.receipts`."""
+        rows = await self._rows(_RECEIPTS, (orjson.dumps(list(keys)).decode(),))
+        return {(receipt.thread, receipt.step_key): receipt for receipt in (Receipt(*row) for row in rows)}
+
+    async def contributions(self, thread: str, fields: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """See `store.port.Store.contributions`."""
+        found: dict[str, list[str]] = {name: [] for name in fields}
+        for name, value in await self._rows(_CONTRIBUTIONS, (thread, orjson.dumps(list(fields)).decode())):
+            found[name].append(value)
+        return found
+
+    async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
+        """See `store.port.Store.commit`. Errors: `unreachable` when the file cannot be written, `limit_exceeded`."""
+        if not proposals and not sent:
+            return []
+        stale = await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, proposals, sent)
+        threads = [proposal.before.thread for proposal in proposals]
+        return [Stale(thread) if thread in stale else Committed(thread) for thread in threads]
+
+    async def unsent(self, limit: int) -> Sequence[OutboxRow]:
+        """See `store.port.Store.unsent`."""
+        return [OutboxRow(*row) for row in await self._rows(_UNSENT, (limit,))]
+
+    def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
+        try:
+            return self._writer.commit(proposals, sent)
+        except sqlite3.OperationalError as error:
+            raise unreachable(self.path, error) from error
+
+    async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
+        return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]
+
+
+def open_reading(path: Path, limits: Limits | None = None) -> SqliteReading:
+    """The store at `path`, to look at. Errors: `not_found` without a store there, `store_schema_future`."""
+    reading = SqliteReading(path, "", limits or Limits())
+    try:
+        return _identified(reading)
+    except BaseException:
+        reading.close_now()
+        raise

@@ -1,0 +1,39 @@
+"""Bounds of the stream room, in one place. Bytes, counts and seconds as the names say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBounds:
+    """What the stream and its clients may take.
+
+    `dedupe_window_seconds` is how long the server remembers message ids: a convenience against floods of repeats,
+    never the basis of a promise. `tail_bytes_max` bounds the bodies kept from the hint consumer.
+    """
+
+    message_bytes_max: int = MIB
+    dedupe_window_seconds: float = 120.0
+    batch_messages_max: int = 1000
+    batch_bytes_max: int = 8 * MIB
+    batches_in_flight_max: int = 4
+    publish_attempts_max: int = 8
+    reads_in_flight_max: int = 64
+    read_bytes_max: int = 8 * MIB
+    read_attempts_max: int = 5
+    fetch_bytes_max: int = 8 * MIB
+    pull_expires_seconds: float = 5.0
+    ack_wait_seconds: float = 30.0
+    again_delay_seconds: float = 0.25
+    tail_bytes_max: int = 64 * MIB
+    tail_threads_max: int = 200_000
+    feed_attempts_max: int = 8
+    feed_subjects_cached_max: int = 50_000
+    watched_frames_max: int = 1000
+    answer_seconds_max: float = 5.0
+    connect_seconds_max: float = 10.0
+    reconnect_seconds_max: float = 60.0
+    reconnect_wait_seconds: float = 0.1

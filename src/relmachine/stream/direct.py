@@ -1,0 +1,160 @@
+"""Direct reads of a stream: many subjects at once, each complete and in order, or not at all.
+
+Batched direct get: one request, answers up to a batch, then status 204 with how many more there are. Every answer names
+the sequence before it, so an answer lost on the way (a reconnect in the middle) shows as a gap and the read is repeated.
+Source: NATS architecture decision record 31.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
+from nats.errors import Error
+
+from relmachine.errors import Code, RelmError
+from relmachine.stream.connection import Connection, unreachable
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+_END, _NONE = "204", "404"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored message. `headers` includes those the server adds."""
+
+    sequence: int
+    subject: str
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class _Read:
+    """One request under way."""
+
+    subjects: str
+    after: int
+    limit: int
+    found: list[Stored] = field(default_factory=list[Stored])
+    error: str | None = None
+    complete: bool = False
+    _previous: int = 0
+
+    def request(self, bytes_max: int) -> bytes:
+        """The next request's body; what came so far counts."""
+        self._previous = 0
+        self.error = None
+        last = self.found[-1].sequence if self.found else self.after
+        return orjson.dumps(
+            {
+                "batch": self.limit - len(self.found),
+                "next_by_subj": self.subjects,
+                "seq": last + 1,
+                "max_bytes": bytes_max,
+            }
+        )
+
+    def take(self, message: Msg) -> bool:
+        """Sort one answer away; whether it was the last one."""
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is None:
+            return self._append(message, headers)
+        if status == _END:
+            self.complete = headers.get("Nats-Num-Pending", "0") == "0" or len(self.found) >= self.limit
+            if headers.get("Nats-Last-Sequence", "0") != str(self._previous):
+                self.error, self.complete = "an answer was lost", False
+        elif status == _NONE:
+            self.complete = True
+        else:
+            self.error = f"status {status} {headers.get('Description', '')}"
+        return True
+
+    def _append(self, message: Msg, headers: dict[str, str]) -> bool:
+        if headers["Nats-Last-Sequence"] != str(self._previous):
+            self.error = "an answer was lost"
+        if self.error is None:
+            self._previous = int(headers["Nats-Sequence"])
+            self.found.append(Stored(self._previous, headers["Nats-Subject"], message.data, headers))
+        return False
+
+
+class DirectReader:
+    """Reads any stream of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._turn = asyncio.Semaphore(connection.bounds.reads_in_flight_max)
+
+    async def read_many(self, stream: str, reads: Sequence[tuple[str, int, int]]) -> list[list[Stored]]:
+        """For each (subject filter, after, limit) the messages above `after` in order, at most `limit`.
+
+        Errors: `unreachable` when the server does not answer in a few attempts.
+        """
+        states = [_Read(*read) for read in reads]
+        await asyncio.gather(*(self._all_of(stream, state) for state in states))
+        return [state.found for state in states]
+
+    async def last_many(self, stream: str, subjects: Sequence[str]) -> list[Stored | None]:
+        """The last message of each subject. A lagging replica may answer with an older one, or none."""
+        return list(await asyncio.gather(*(self._last(stream, subject) for subject in subjects)))
+
+    async def _all_of(self, stream: str, state: _Read) -> None:
+        attempts = 0
+        while not state.complete and len(state.found) < state.limit:
+            before = len(state.found)
+            async with self._turn:
+                await self._ask(stream, state)
+            attempts = 0 if len(state.found) > before else attempts + 1
+            if attempts >= self._connection.bounds.read_attempts_max:
+                raise unreachable(self._connection.url, TimeoutError(state.error))
+
+    async def _ask(self, stream: str, state: _Read) -> None:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def arrived(message: Msg) -> None:
+            if state.take(message) and not ended.done():
+                ended.set_result(None)
+
+        bounds = self._connection.bounds
+        reply = self._connection.replies.open(arrived)
+        forget = self._connection.on_reconnect(lambda: None if ended.done() else ended.set_result(None))
+        try:
+            body = state.request(bounds.read_bytes_max)
+            async with asyncio.timeout(bounds.answer_seconds_max):
+                await self._connection.client.publish(f"$JS.API.DIRECT.GET.{stream}", body, reply=reply)
+                await ended
+        except (Error, OSError, TimeoutError) as error:
+            state.error = str(error) or "no answer in time"
+        finally:
+            forget()
+            self._connection.replies.close(reply)
+
+    async def _last(self, stream: str, subject: str) -> Stored | None:
+        bounds = self._connection.bounds
+        problem: BaseException = TimeoutError()
+        for _ in range(bounds.read_attempts_max):
+            try:
+                async with self._turn:
+                    message = await self._connection.client.request(
+                        f"$JS.API.DIRECT.GET.{stream}",
+                        orjson.dumps({"last_by_subj": subject}),
+                        timeout=bounds.answer_seconds_max,
+                    )
+            except (Error, OSError, TimeoutError) as error:
+                problem = error
+                continue
+            headers = message.headers or {}
+            if "Status" not in headers:
+                return Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, headers)
+            if headers["Status"] == _NONE:
+                return None
+            problem = RelmError(Code.UNREACHABLE, f"status {headers['Status']}")
+        raise unreachable(self._connection.url, problem)

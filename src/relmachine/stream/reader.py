@@ -1,0 +1,46 @@
+"""Reads a thread's subject: from the kept tail where that is complete, else from the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from relmachine.kernel.envelope import Message
+from relmachine.stream.connection import Connection
+from relmachine.stream.direct import DirectReader, Stored
+from relmachine.stream.tail import Tail
+from relmachine.stream.topology import Topology
+
+
+class NatsReader:
+    """The `Reader` port. Complete as of the replica that answers: a lagging one may not know the newest messages yet,
+    so whoever was told of a sequence compares it with what came.
+    """
+
+    def __init__(self, connection: Connection, topology: Topology, tail: Tail | None = None) -> None:
+        self._direct = DirectReader(connection)
+        self._topology = topology
+        self._tail = tail
+
+    async def read(self, thread: str, after: int, limit: int) -> Sequence[Message]:
+        """Messages of `thread` above `after`, in order, at most `limit`. Errors: `unreachable`."""
+        return (await self.read_many([(thread, after, limit)]))[0]
+
+    async def read_many(self, requests: Sequence[tuple[str, int, int]]) -> Sequence[Sequence[Message]]:
+        """`read` for each (thread, after, limit), pipelined. Errors: `unreachable`."""
+        answers: list[Sequence[Message] | None] = [
+            None if self._tail is None else self._tail.read(*request) for request in requests
+        ]
+        missing = [index for index, answer in enumerate(answers) if answer is None]
+        if missing:
+            asked = [requests[index] for index in missing]
+            found = await self._direct.read_many(
+                self._topology.steps_stream,
+                [(self._topology.thread_subjects(thread), after, limit) for thread, after, limit in asked],
+            )
+            for index, stored in zip(missing, found, strict=True):
+                answers[index] = [_message(requests[index][0], item) for item in stored]
+        return [answer or () for answer in answers]
+
+
+def _message(thread: str, stored: Stored) -> Message:
+    return Message(stored.sequence, thread, stored.subject.rpartition(".")[2], stored.body)

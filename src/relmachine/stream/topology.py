@@ -1,0 +1,90 @@
+"""Names on the stream: subjects, streams, consumers, and the metadata that ties them to a machine's laws. Pure.
+
+`relm.<machine>.step.<thread>.<step>` is the only input; `journal`, `out` and `rejected` are feeds with one subject per
+thread. Source: `docs/math.md` section 1 (Σ and I as subject topology).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from relmachine.errors import Code, RelmError
+from relmachine.machine.plan import Plan
+
+FeedKind = Literal["journal", "out", "rejected"]
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Every name that a machine has on the stream.
+
+    Three streams: the steps and the journal are what a rebuild needs, so nothing is ever deleted from them; `feeds`
+    (out and rejected) can be derived from those two and may get a retention of its own.
+    """
+
+    machine: str
+    metadata: dict[str, str]
+
+    @property
+    def steps_stream(self) -> str:
+        """The stream that holds every published step."""
+        return f"relm_{self.machine}_steps"
+
+    @property
+    def steps_subjects(self) -> str:
+        """Filter of all steps."""
+        return f"relm.{self.machine}.step.*.*"
+
+    def step_subject(self, thread: str, step_token: str) -> str:
+        """Where a step of `thread` is published."""
+        return f"relm.{self.machine}.step.{thread}.{step_token}"
+
+    def thread_subjects(self, thread: str) -> str:
+        """Filter of all steps of `thread`."""
+        return f"relm.{self.machine}.step.{thread}.*"
+
+    def feed_stream(self, kind: FeedKind) -> str:
+        """The stream that holds the feed `kind`."""
+        return f"relm_{self.machine}_{'journal' if kind == 'journal' else 'feeds'}"
+
+    def feed_subject(self, kind: FeedKind, thread: str) -> str:
+        """Where the feed's messages of `thread` are, `*` for all threads."""
+        return f"relm.{self.machine}.{kind}.{thread}"
+
+    def live_subject(self, kind: FeedKind, thread: str) -> str:
+        """Where the server announces each message of the feed once it is stored, with its sequence."""
+        return f"relm.{self.machine}.live.{kind}.{thread}"
+
+    def consumer(self, store_id: str) -> str:
+        """Durable consumer of step hints for one store: a fresh store has a fresh one and is fed from the start."""
+        return f"relm_{re.sub(r'[^A-Za-z0-9_-]', '_', store_id)}"
+
+
+def topology(plan: Plan) -> Topology:
+    """The names of `plan`'s machine. Errors: `machine_invalid` for a name that no subject can carry."""
+    if not _TOKEN.fullmatch(plan.machine):
+        raise RelmError(
+            Code.MACHINE_INVALID,
+            "name the machine with 1 to 64 letters, digits, '_' or '-': its name is part of subjects",
+            machine=plan.machine,
+        )
+    return Topology(plan.machine, metadata(plan))
+
+
+def metadata(plan: Plan) -> dict[str, str]:
+    """What the streams say about the machine: its digests, Σ, and I as one hexadecimal mask per step over Σ."""
+    everything = (1 << len(plan.steps)) - 1
+    independent = [f"{everything & ~mask:x}" for mask in plan.dependent]
+    return {
+        "machine": plan.machine,
+        "laws_digest": plan.laws_digest,
+        "matrix_digest": plan.matrix_digest,
+        "steps": orjson.dumps([step.name for step in plan.steps]).decode(),
+        "independence": orjson.dumps(independent).decode(),
+    }
