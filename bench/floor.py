@@ -56,6 +56,7 @@ async def consume(url: str, database: str, steps: int) -> None:
     subscription = await stream.pull_subscribe_bind(
         "floor", "FLOOR", pending_msgs_limit=-1, pending_bytes_limit=-1
     )
+    print("ready", flush=True)
     taken = 0
     while taken < steps:
         try:

@@ -65,11 +65,11 @@ class History:
                 followers[parent].append(name)
         ready = [name for name, count in awaited.items() if not count]
         found = dict.fromkeys(ready, 1)
-        for name in ready:  # grows while it is read: Kahn's topological order
+        for name in ready:  # grows while it is read, tier by tier: the last parent met is one of the highest
             for follower in followers[name]:
-                found[follower] = max(found.get(follower, 0), found[name] + 1)
                 awaited[follower] -= 1
                 if not awaited[follower]:
+                    found[follower] = found[name] + 1
                     ready.append(follower)
         return found
 

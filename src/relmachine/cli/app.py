@@ -7,9 +7,15 @@ from typing import Annotated
 import typer
 
 from relmachine.cli.check import check
+from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
 from relmachine.cli.publish import publish
+from relmachine.cli.rejected import rejected
 from relmachine.cli.replay import replay
+from relmachine.cli.section import section
+from relmachine.cli.sql import sql
+from relmachine.cli.thread import threads
+from relmachine.cli.verify import verify
 from relmachine.version import __version__
 
 app = typer.Typer(
@@ -38,5 +44,10 @@ def relm(
     pass
 
 
-for run in (dev, check, publish, replay):
+for run in (dev, demo, check, publish, replay):
+    app.command()(run)
+app.add_typer(threads, name="thread")
+app.command()(section)
+app.add_typer(rejected, name="rejected")
+for run in (verify, sql):
     app.command()(run)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-
-import orjson
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +17,7 @@ WIDTH_WITHOUT_TERMINAL = 160
 
 def json_text(value: object) -> str:
     """`value` as indented JSON; what JSON cannot say as its text."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+    return _printable(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def print_json(value: object) -> None:
@@ -66,9 +65,7 @@ def cell(value: object) -> str:
     """A value as a table cell: text as it is, nothing for None, everything else as JSON."""
     from rich.markup import escape
 
-    if value is None:
-        return ""
-    return escape(value if isinstance(value, str) else orjson.dumps(value, default=str).decode())
+    return "" if value is None else escape(_plain(value))
 
 
 def witness_text(witness: Mapping[str, object]) -> str:
@@ -77,4 +74,9 @@ def witness_text(witness: Mapping[str, object]) -> str:
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    return _printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _printable(text: str) -> str:
+    # A damaged text has lone surrogates; as escapes they can be written, and are still JSON.
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -5,7 +5,7 @@ A fiber is asked by its points, and by its tables too when they are small; so is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from relmachine.algebra.fibers import Fiber
 from relmachine.gates.constraint_checks import (
@@ -24,6 +24,9 @@ from relmachine.kernel.verdicts import Refusal
 Pair = tuple[str, str]
 """Ids of the fibers of a later and of an earlier history."""
 
+Verdicts = Mapping[str | Pair, Refusal | None]
+"""What was found of fibers, by id, and of pairs: why a step that leads there is refused; None when the laws hold."""
+
 _POINTS = (*FIBER_POINT_PROGRAMS, *RESTRICTION_POINT_PROGRAMS)
 _TABLES = (*FIBER_TABLE_PROGRAMS, *RESTRICTION_TABLE_PROGRAMS)
 
@@ -36,10 +39,12 @@ class FirstSeen:
         self._claims = Numbers()
         self._told: dict[str, tuple[int, Fiber]] = {}
         self._asked: dict[int, str | Pair] = {}
+        self._pairs: set[Pair] = set()
         self.last_number = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._asked)
+    def __len__(self) -> int:
+        """Fibers and pairs asked about."""
+        return len(self._asked)
 
     def ask_fiber(self, fiber: Fiber) -> None:
         """Whether `fiber` keeps the laws of a fiber."""
@@ -47,10 +52,13 @@ class FirstSeen:
 
     def ask_pair(self, later: Fiber, earlier: Fiber) -> None:
         """Whether the restriction from `later` to `earlier` keeps its laws."""
+        pair = later.fiber_id, earlier.fiber_id
         self._tell(later)
         self._tell(earlier)
-        self.last_number += 1
-        self._asked[self.last_number] = (later.fiber_id, earlier.fiber_id)
+        if pair not in self._pairs:
+            self._pairs.add(pair)
+            self.last_number += 1
+            self._asked[self.last_number] = pair
 
     def programs_and_facts(self) -> tuple[tuple[str, ...], str]:
         """The programs to ask and the facts to give them."""
@@ -66,8 +74,8 @@ class FirstSeen:
             lines += self._fiber(number, tables) if isinstance(asked, str) else self._pair(number, asked, tables)
         return (*_POINTS, *(_TABLES if tables else ())), "".join(lines)
 
-    def verdicts(self, found: Iterable[Found]) -> dict[str | Pair, Refusal | None]:
-        """For every fiber and pair asked, the refusal of a step that leads to it; None when the laws hold."""
+    def verdicts(self, found: Iterable[Found]) -> Verdicts:
+        """The verdict on every fiber and pair asked, from what the programs found."""
         verdicts: dict[str | Pair, Refusal | None] = dict.fromkeys(self._asked.values())
         for item in sorted(found, key=_by_claims_first):
             asked = self._asked.get(item.subject)

@@ -75,8 +75,7 @@ SENTENCES: Mapping[str, str] = {
     "extension_acyclic": _TURN + "one history has two depths",
     "event_new": _TURN + "the event is in the history already",
     "parent_inside": _TURN + "a covering predecessor is not in the history that the event extends",
-    "tier_above": _TURN + "the event's tier is not above that of a covering predecessor",
-    "tier_next": _TURN + "the event's tier is more than one above those of its covering predecessors",
+    "tier": _TURN + "the event's tier is not one above the highest of its covering predecessors",
     # sheaf_conditions, sheaf_conditions_turns
     "coverage": "add a piece that holds the event",
     "piece_inside": "take the event out of the piece, or cover a history that has it",

@@ -21,7 +21,10 @@ TURN_PROGRAMS = ("prefix_order_covers", "sheaf_conditions_turns")
 """The programs that read these facts."""
 
 _Key = TypeVar("_Key", bound=Hashable)
-_Seen = dict[str, tuple[int, int]]  # event id to its number and tier
+_Place = tuple[int | str, int]  # number and tier of an event
+_Seen = dict[str, _Place]
+_ABSENT: _Place = ("#sup", -1)
+_NONE: _Place = (0, 0)
 
 
 class TurnFacts:
@@ -68,42 +71,44 @@ class TurnFacts:
         self._repeats(proposal, start)
 
     def _order(self, proposal: Proposal, start: int, seen: _Seen) -> None:
-        """One `step` for each covering predecessor of each event; adds the turn's events to `seen`."""
+        """A `step` for each event, joined from its rows; adds the turn's events to `seen`."""
         write = self._lines.append
-        histories = {proposal.before.head: start}
-        write(f"before({start},{proposal.before.depth}).")
+        histories = {proposal.before.head: (start, proposal.before.depth)}
         rows = zip(proposal.events, proposal.thread_events, proposal.histories, proposal.extensions, strict=True)
         for number, (event, placed, history, extension) in enumerate(rows, start + 1):
-            assert placed.event_id == event.event_id, "the rows of a proposal stand in the order of its events"
-            assert placed.history_id == history.history_id == extension.target, "the rows of a step name one history"
-            head = f"step({number},{histories.get(extension.source, '#sup')},{history.depth},{event.tier}"
-            if event.parents == "[]":
-                write(head + ",0,0).")
-            else:
-                for parent in orjson.loads(event.parents):
-                    known = seen.get(parent)
-                    write(f"{head},{known[0]},{known[1]})." if known else f"{head},#sup,0).")
-            if event.event_id in seen:
-                write(f"again({number},{seen[event.event_id][0]}).")
-            if history.history_id in histories:
-                write(f"same({number},{histories[history.history_id]}).")
-            seen[event.event_id] = number, event.tier
-            histories[history.history_id] = number
+            identity, target, depth, tier = event.event_id, history.history_id, history.depth, event.tier
+            assert placed.event_id == identity, "the rows of a proposal stand in the order of its events"
+            assert placed.history_id == target == extension.target, "the rows of a step name one history"
+            parents = [seen.get(parent, _ABSENT) for parent in orjson.loads(event.parents)]
+            if len(parents) > 1:
+                parents.sort(key=_tier, reverse=True)
+                self._lines += [f"beside({number},{tier},{other},{height})." for other, height in parents[1:]]
+            parent, height = parents[0] if parents else _NONE
+            source = histories[extension.source][1] if extension.source in histories else "#sup"
+            write(f"step({number},{source},{depth},{tier},{parent},{height}).")
+            if identity in seen:
+                write(f"again({number},{seen[identity][0]}).")
+            if target in histories:
+                write(f"same({number},{depth},{histories[target][0]},{histories[target][1]}).")
+            seen[identity] = number, tier
+            histories[target] = number, depth
 
     def _values(self, proposal: Proposal, start: int, seen: _Seen) -> None:
         """The values of the `once` fields that the turn writes, and contributions of events it does not add."""
         once, before = self._once, proposal.before.values
+        numbers = {row[0]: number for number, row in enumerate(proposal.events, start + 1)}
         fields, values = self._names["field"], self._names["value"]
-        written: set[str] = set()
-        for event, field, value in proposal.contributions:
-            number = seen[event][0] if event in seen else 0
-            if number <= start:
-                self._lines.append(f"stray({start + 1},{number or '#sup'}).")
-            elif field in once:
-                if field in before and field not in written:
-                    self._lines.append(f"value({start},{fields.of(field)},{start},{values.of(before[field])}).")
-                written.add(field)
-                self._lines.append(f"value({start},{fields.of(field)},{number},{values.of(value)}).")
+        compared: set[str] = set()
+        for event, field, value in [row for row in proposal.contributions if row[1] in once]:
+            number = numbers.get(event)
+            if number is None:
+                continue  # a stray
+            if field in before and field not in compared:
+                self._lines.append(f"value({start},{fields.of(field)},{start},{values.of(before[field])}).")
+            compared.add(field)
+            self._lines.append(f"value({start},{fields.of(field)},{number},{values.of(value)}).")
+        for event in {row[0] for row in proposal.contributions}.difference(numbers):
+            self._lines.append(f"stray({start + 1},{seen.get(event, _ABSENT)[0]}).")
 
     def _repeats(self, proposal: Proposal, start: int) -> None:
         """What the round tells more than once: a contribution of one event to one field, the section of a history."""
@@ -119,6 +124,10 @@ class TurnFacts:
                 if row.history_id in self._rewritten:
                     section = names["value"].of(row.section_digest)
                     self._lines.append(f"section({names['rewritten'].of(row.history_id)},{number},{section}).")
+
+
+def _tier(place: _Place) -> int:
+    return place[1]
 
 
 def _repeated(keys: Sequence[_Key]) -> set[_Key]:

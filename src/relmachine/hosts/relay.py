@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -59,10 +60,15 @@ class Relay:
         self._queue.extend(rows)
         self._wake.set()
 
-    def take_sent(self) -> Sequence[OutboxRow]:
-        """Rows that have left, for the next commit to drop. A commit that fails leaves them to be sent again."""
+    @contextmanager
+    def dropping(self) -> Generator[Sequence[OutboxRow]]:
+        """Rows that have left, for the commit in the block to drop; a commit that raises leaves them for the next."""
         sent, self._sent = self._sent, []
-        return sent
+        try:
+            yield sent
+        except BaseException:
+            self._sent = [*sent, *self._sent]
+            raise
 
     async def close(self) -> None:
         """Send what is there, drop it from the store, stop."""
@@ -71,7 +77,7 @@ class Relay:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._emit_all()
-        await self._store.commit((), self.take_sent())
+        await self._drop()
 
     async def _run(self) -> None:
         while True:
@@ -99,4 +105,8 @@ class Relay:
         try:
             await asyncio.wait_for(self._wake.wait(), QUIET_SECONDS if self._sent else None)
         except TimeoutError:
-            await self._store.commit((), self.take_sent())
+            await self._drop()
+
+    async def _drop(self) -> None:
+        with self.dropping() as sent:
+            await self._store.commit((), sent)

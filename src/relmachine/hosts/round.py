@@ -101,7 +101,8 @@ class Rounds:
         if not turns:
             return []
         proposals = await self._propose(turns)
-        outcomes = await self._stages.store.commit(proposals, self._stages.relay.take_sent())
+        with self._stages.relay.dropping() as sent:
+            outcomes = await self._stages.store.commit(proposals, sent)
         stale = {outcome.thread for outcome in outcomes if isinstance(outcome, Stale)}
         durable = [proposal for proposal in proposals if proposal.after.thread not in stale]
         self._stages.hot.keep(proposal.after for proposal in durable)

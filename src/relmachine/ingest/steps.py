@@ -62,7 +62,7 @@ def survey(machine: Machine, path: Path, limits: Limits | None = None) -> Log:
     return Log(path, form, hasher.hexdigest(), steps, faulty, tuple(faults))
 
 
-def outgoing_steps(
+def outgoing(
     machine: Machine, log: Log | Path, limits: Limits | None = None, principal: str = ANONYMOUS
 ) -> Iterator[LogStep]:
     """The steps of `log` in its order, exactly `log.steps` of them; faults are passed over. A path is surveyed first.

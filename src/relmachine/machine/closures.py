@@ -22,7 +22,7 @@ def payload_annotation(closure: Callable[..., object], local: Mapping[str, objec
         space = {**getattr(closure, "__globals__", {}), **local}
         try:
             found = eval(found, space)
-        except (NameError, AttributeError, SyntaxError, TypeError):
+        except Exception:  # an annotation is any expression; one that fails names no model
             return None
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 

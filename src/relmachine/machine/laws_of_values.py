@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from relmachine.machine.closures import complaint
 from relmachine.machine.declaration import Declaration, StepDeclaration
-from relmachine.machine.payload import member_types, members, open_objects, payload_model
+from relmachine.machine.payload import describable, member_names, member_types, members, open_objects, payload_model
 from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Finding
 
@@ -49,7 +49,7 @@ def _model_members(declaration: Declaration, step: StepDeclaration) -> Iterator[
             continue
         found = member_types(model, member)
         allowed = {field.type, FieldType.INTEGER} if field.type is FieldType.NUMBER else {field.type}
-        if member not in model.model_fields:
+        if member not in member_names(model):
             yield _misfit(step, name, member, field.type, "is not in the payload model")
         elif found is None or not found <= allowed:
             yield _misfit(step, name, member, field.type, f"is {', '.join(sorted(found or ())) or 'of no field type'}")
@@ -65,6 +65,9 @@ def payload_closed(declaration: Declaration) -> Iterator[Finding]:
     for step in declaration.steps.values():
         if not isinstance(step.payload, type):
             continue
+        if not describable(step.payload):
+            sentence = f"step {step.name!r}: make the payload model an object that has a JSON schema"
+            yield Finding(sentence, {"step": step.name, "model": step.payload.__name__})
         if step.payload.model_config.get("extra") == "allow":
             sentence = f"step {step.name!r}: the payload model allows unknown members; take extra='allow' away"
             yield Finding(sentence, {"step": step.name, "model": step.payload.__name__})

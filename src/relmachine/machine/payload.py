@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import new_class
 from typing import Any, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, create_model
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PydanticUserError, RootModel, create_model
 
 from relmachine.machine.declaration import Declaration, Member, StepDeclaration
 from relmachine.machine.plan import FieldType
@@ -46,11 +46,21 @@ def members(declaration: Declaration, step: StepDeclaration) -> dict[str, Member
 
 
 def member_types(model: type[BaseModel], name: str) -> frozenset[FieldType] | None:
-    """The field types that the values of member `name` have, or None when some value is of no field type."""
+    """The field types that the values of member `name` have; None when it is no member or some value has none."""
     schema = _schema(model)
-    properties = cast(dict[str, dict[str, object]], schema.get("properties", {}))
-    definitions = cast(dict[str, dict[str, object]], schema.get("$defs", {}))
-    return _types(properties[name], definitions) if name in properties else None
+    if name not in _properties(schema):
+        return None
+    return _types(_properties(schema)[name], cast(dict[str, dict[str, object]], schema.get("$defs", {})))
+
+
+def member_names(model: type[BaseModel]) -> frozenset[str]:
+    """Names of the payload's members, as they travel."""
+    return frozenset(_properties(_schema(model)))
+
+
+def describable(model: type[BaseModel]) -> bool:
+    """Whether `model` is an object with a JSON schema."""
+    return _schema(model).get("type") == "object"
 
 
 def normal_schema(model: type[BaseModel]) -> dict[str, object]:
@@ -64,7 +74,7 @@ def open_objects(model: type[BaseModel]) -> list[str]:
     return [
         name
         for name, schema in definitions.items()
-        if "properties" in schema and schema.get("additionalProperties") is not False and name != model.__name__
+        if "properties" in schema and schema.get("additionalProperties") is not False
     ]
 
 
@@ -79,7 +89,7 @@ def _built(found: tuple[Member, ...]) -> type[BaseModel]:
 
 @lru_cache(maxsize=4096)
 def _closed(model: type[BaseModel]) -> type[BaseModel]:
-    if model.model_config.get("extra") == "forbid":
+    if model.model_config.get("extra") == "forbid" or RootModel in model.__mro__:
         return model
     space = {"model_config": ConfigDict(extra="forbid"), "__module__": model.__module__, "__doc__": model.__doc__}
     return cast(type[BaseModel], new_class(model.__name__, (model,), exec_body=lambda body: body.update(space)))
@@ -87,9 +97,23 @@ def _closed(model: type[BaseModel]) -> type[BaseModel]:
 
 @lru_cache(maxsize=4096)
 def _schema(model: type[BaseModel]) -> dict[str, object]:
-    return model.model_json_schema()
+    """JSON schema of `model`; empty when it has none, which `describable` tells."""
+    try:
+        schema: dict[str, object] = model.model_json_schema()
+    except PydanticUserError:
+        return {}
+    if "$ref" not in schema:
+        return schema
+    # A model that contains itself is only a reference at the top.
+    definitions = cast(dict[str, dict[str, object]], schema["$defs"])
+    return {**definitions[str(schema["$ref"]).removeprefix(_REFERENCE)], "$defs": definitions}
 
 
+def _properties(schema: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    return cast(dict[str, dict[str, object]], schema.get("properties", {}))
+
+
+_REFERENCE = "#/$defs/"
 _NOTES = frozenset(("title", "description", "examples"))
 _NAMED = frozenset(("properties", "$defs", "patternProperties"))
 _UNORDERED = frozenset(("required", "anyOf"))
@@ -115,7 +139,7 @@ def _normal(schema: object) -> object:
 
 def _types(schema: dict[str, object], definitions: Mapping[str, dict[str, object]]) -> frozenset[FieldType] | None:
     if "$ref" in schema:
-        target = str(schema["$ref"]).removeprefix("#/$defs/")
+        target = str(schema["$ref"]).removeprefix(_REFERENCE)
         return _types(definitions[target], definitions) if target in definitions else None
     if "anyOf" in schema:
         parts = [_types(part, definitions) for part in cast(list[dict[str, object]], schema["anyOf"])]

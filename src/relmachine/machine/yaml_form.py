@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Hashable
 from typing import Annotated, Any, cast
 
@@ -143,8 +144,13 @@ def _machine(form: MachineForm) -> Machine:
 _KNOWN: dict[str, str] = {
     "extra_forbidden": "unknown key {key!r} in {where}: it knows {known}",
     "missing": "{where} needs the key {key!r}",
-    "string_type": "{path}: write a text here; YAML reads an unquoted {input!r} as {kind}, so put it in quotes",
-    "literal_error": "{path}: {input!r} is not one of {expected}",
+    "string_type": "{path}: write a text here; YAML reads an unquoted {input} as {kind}, so put it in quotes",
+    "dict_type": "{path}: write a mapping here, {{}} for an empty one",
+    "model_type": "{path}: write a mapping here, {{}} for an empty one",
+    "list_type": "{path}: write a list here, like [a, b]",
+    "too_short": "{path}: name exactly two steps",
+    "too_long": "{path}: name exactly two steps",
+    "literal_error": "{path}: {input} is not one of {expected}",
 }
 
 
@@ -161,7 +167,7 @@ def _lesson(item: dict[str, Any]) -> str:
         "where": where,
         "key": location[-1] if location else "",
         "known": ", ".join(_form_at(location[:-1]).model_fields),
-        "input": item["input"],
+        "input": reprlib.repr(item["input"]),
         "kind": type(item["input"]).__name__,
         "expected": item.get("ctx", {}).get("expected", ""),
     }

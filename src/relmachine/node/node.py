@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from relmachine.engine.turn import Engine
-from relmachine.gates.constraints import ConstraintChecker, programs_digest
+from relmachine.gates.constraint_programs import programs_digest
+from relmachine.gates.constraints import ConstraintChecker
+from relmachine.gates.grants import parse_grants
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
@@ -56,7 +58,7 @@ class Node:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, machine: Machine, settings: Settings | None = None) -> AsyncIterator[Node]:
+    async def running(cls, machine: Machine, settings: Settings | None = None) -> AsyncGenerator[Node]:
         """A node that works until the block ends.
 
         Errors: `machine_invalid` when a law of the machine fails; `store_machine_mismatch`, `store_schema_future`,
@@ -65,7 +67,8 @@ class Node:
         """
         settings = settings or Settings()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        policy = RegoPolicy.load(grants=settings.grants)
+        grants = None if settings.grants is None else parse_grants(settings.grants.read_text(encoding="utf-8"))
+        policy = RegoPolicy(machine.name, grants)
         plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
         async with contextlib.AsyncExitStack() as stack:
             parts = await _open(stack, plan, policy, settings)

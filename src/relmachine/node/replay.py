@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from relmachine.errors import Code, RelmError
-from relmachine.ingest.steps import LogStep, outgoing_steps
+from relmachine.ingest.steps import Log, LogStep, outgoing_steps
 from relmachine.machine import Machine
 from relmachine.node.cpu import cpu_seconds
 from relmachine.store import reading
@@ -61,10 +60,10 @@ class Replayed:
         }
 
 
-async def replay(target: Target, machine: Machine, log: Path, progress: Progress | None = None) -> Replayed:
-    """Publish every step of `log` and wait until all are decided.
+async def replay(target: Target, machine: Machine, log: Log, progress: Progress | None = None) -> Replayed:
+    """Publish every step of the surveyed `log` and wait until all are decided.
 
-    Errors: `log_invalid`, `log_truncated`, `log_empty`; `unreachable` when nothing moves for `STALL_SECONDS_MAX`.
+    Errors: `log_invalid` when the file changed since; `unreachable` when nothing moves for `STALL_SECONDS_MAX`.
     """
     before = await reading.totals(target.store)
     started, cpu_before = time.perf_counter(), cpu_seconds(target.pids)
@@ -89,12 +88,10 @@ async def _publish(
     last: dict[str, int] = {}
     count, remaining = 0, iter(steps)
     while batch := await asyncio.to_thread(lambda: list(islice(remaining, STEPS_PER_PUBLISH))):
-        bodies = [step.body for step in batch]
-        outgoing = [
-            Outgoing(step.thread, step.step_token, body, message_id(step.thread, body))
-            for step, body in zip(batch, bodies, strict=True)
+        messages = [
+            Outgoing(step.thread, step.step_token, step.body, message_id(step.thread, step.body)) for step in batch
         ]
-        for step, published in zip(batch, await publisher.publish(outgoing), strict=True):
+        for step, published in zip(batch, await publisher.publish(messages), strict=True):
             last[step.thread] = max(last.get(step.thread, 0), published.sequence)
         count += len(batch)
         if progress is not None:
@@ -104,20 +101,21 @@ async def _publish(
 
 async def _decided(store: Reads, last: Mapping[str, int], count: int, progress: Progress | None) -> None:
     """Wait until every thread's cursor has reached its last published sequence."""
-    behind, moved = None, time.monotonic()
+    moved, before = time.monotonic(), None
     while True:
-        left = await reading.threads_behind(store, last)
+        behind = await reading.threads_behind(store, last)
         if progress is not None:
-            progress(count, count * (len(last) - left) // max(1, len(last)))
-        if left == 0:
+            progress(count, count * (len(last) - behind) // max(1, len(last)))
+        if behind == 0:
             return
-        if left != behind:
-            behind, moved = left, time.monotonic()
+        now = (behind, await reading.totals(store))
+        if now != before:
+            moved, before = time.monotonic(), now
         if time.monotonic() - moved > STALL_SECONDS_MAX:
             raise RelmError(
                 Code.UNREACHABLE,
                 f"no step was decided for {STALL_SECONDS_MAX:.0f} s: see the node's log, then repeat the replay; steps "
                 "that were decided are recognised",
-                threads_behind=left,
+                threads_behind=behind,
             )
         await asyncio.sleep(POLL_SECONDS)

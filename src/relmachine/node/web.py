@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,12 +17,12 @@ class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the node decides when to close."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
+async def serving(app: FastAPI, host: str, port: int) -> AsyncGenerator[str]:
     """Serve `app`; yields its address. Errors: `unreachable` when the port is taken."""
     listener = _bind(host, port)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none")

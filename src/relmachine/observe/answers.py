@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,14 @@ class Answer(BaseModel):
     """Base of all answers: immutable, and nothing slips in unnamed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_A = TypeVar("_A", bound=Answer)
+
+
+def answer(kind: type[_A], found: object) -> _A:
+    """What was `found` (a value of `store.reading`) as an answer of that kind."""
+    return kind.model_validate(found, from_attributes=True)
 
 
 class Problem(Answer):
@@ -42,7 +50,6 @@ class StepAccepted(Answer):
 class Transition(Answer):
     """A claim that a step settled or superseded."""
 
-    sequence: int
     claim: str
     kind: Literal["newly", "superseded"]
     history_before: str
@@ -55,7 +62,7 @@ class StepCommitted(Answer):
     outcome: Literal["committed"] = "committed"
     thread: str
     sequence: int = Field(description="Stream sequence at which the step was committed")
-    repeated: bool = Field(description="Whether this step key had been decided before: nothing changed this time")
+    repeated: bool = Field(description="Whether the step had been published before: nothing changed this time")
     event: str = Field(description="Event id")
     history: str = Field(description="Id of the history that the step led to")
     transitions: list[Transition] = Field(description="What the step newly settled or superseded")
@@ -73,13 +80,3 @@ class Health(Answer):
 
     ready: bool
     phase: str
-
-
-class NucleusAnswer(Answer):
-    """σ(a) or Δ(a) for an element a of a history's fiber."""
-
-    history: str
-    fiber: str = Field(description="Fiber id; histories that assert the same claims share it")
-    element: list[str] = Field(description="a, as asked, sorted")
-    result: list[str] = Field(description="Claims of σ(a) or Δ(a), sorted; never fewer than a")
-    fixed: bool = Field(description="Whether the result is a itself")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.thread_token import check_thread
 from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused
+from relmachine.observe.asking import SEQUENCE_MAX
 from relmachine.observe.http_body import bounded_body
 from relmachine.observe.http_errors import ERRORS, STATUS
 from relmachine.observe.port import NodeView
@@ -59,7 +61,9 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
         accepted = await submit_one(node, thread, await bounded_body(request, limits), limits)
         if not isinstance(accepted, StepAccepted):
             return _refused(accepted)
-        answer = None if wait is None else await outcome_of(node, thread, accepted.sequence, longest)
+        answer = None
+        if wait is not None:
+            answer = await outcome_of(node, thread, accepted.sequence, longest, repeated=accepted.duplicate)
         if answer is None:
             return _accepted(accepted)
         return _outcome(answer)
@@ -71,9 +75,10 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
     )
     async def outcome(
         thread: str,
-        sequence: int,
+        sequence: Annotated[int, Path(ge=1, le=SEQUENCE_MAX)],
         seconds: Annotated[float, Query(alias="timeout", description="Seconds to wait for it")] = 0.0,
     ) -> Response:
+        check_thread(thread, limits)
         answer = await outcome_of(node, thread, sequence, bounded_seconds(seconds, limits))
         if answer is None:
             sentence = "nothing is decided at this sequence of the thread: ask again with a longer timeout"

@@ -11,7 +11,7 @@ from relmachine.machine.plan import Plan
 
 
 def normal_form_of(plan: Plan, steps: Sequence[str]) -> str:
-    """The Foata normal form of a sequence of step names, `(a b)(c)`. Errors: `unknown_step`, with the ones there are."""
+    """The Foata normal form of a sequence of step names, `(a b)(c)`. Errors: `unknown_step`, with those there are."""
     for place, name in enumerate(steps):
         if name not in plan.step_index:
             sentence = f"machine {plan.machine!r} has no step {name!r}: use the names in the witness"

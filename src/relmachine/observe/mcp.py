@@ -8,7 +8,6 @@ from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.observe import asking
-from relmachine.observe.answers import SectionAnswer
 from relmachine.observe.mcp_errors import CodedArguments, coded_resource
 from relmachine.observe.mcp_tools import add_algebra, add_publish, add_reading
 from relmachine.observe.port import NodeView
@@ -51,5 +50,4 @@ def _add_sections(server: FastMCP, node: NodeView) -> None:
         if machine != node.plan.machine:
             sentence = f"this node runs {node.plan.machine!r}: ask the node that runs {machine!r}"
             raise RelmError(Code.MACHINE_MISMATCH, sentence, expected=node.plan.machine, found=machine)
-        answer: SectionAnswer = await asking.section(node, thread, None)
-        return answer.model_dump_json()
+        return (await asking.section(node, thread)).model_dump_json()

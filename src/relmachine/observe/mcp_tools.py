@@ -13,14 +13,8 @@ from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
-from relmachine.observe.answers import (
-    NucleusAnswer,
-    Published,
-    SectionAnswer,
-    SettledAnswer,
-    StepRefused,
-    WhyAnswer,
-)
+from relmachine.observe.answers import Published, StepRefused
+from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
 from relmachine.observe.knowledge import normal_form_of
 from relmachine.observe.mcp_errors import ProblemError, coded
 from relmachine.observe.port import NodeView
@@ -37,8 +31,8 @@ Element = Annotated[
 ]
 
 At = Annotated[
-    int | None,
-    Field(description="Stream sequence up to which to read the thread; omit it for the present"),
+    int | str | None,
+    Field(description="Stream sequence up to which to read, or id of a history of the thread; omit it for the present"),
 ]
 
 
@@ -81,7 +75,8 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
             raise ProblemError(accepted)
         if not wait:
             return Published(accepted=accepted, committed=None)
-        outcome = await outcome_of(node, thread, accepted.sequence, limits.outcome_wait_seconds_max)
+        longest = limits.outcome_wait_seconds_max
+        outcome = await outcome_of(node, thread, accepted.sequence, longest, repeated=accepted.duplicate)
         if isinstance(outcome, StepRefused):
             raise ProblemError(outcome)
         return Published(accepted=accepted, committed=outcome)
@@ -105,24 +100,24 @@ def add_algebra(server: FastMCP, node: NodeView) -> None:
 
     @server.tool(title="Saturate: what follows by deterministic steps", annotations=_READS)
     @coded
-    async def saturate(history: History, element: Element) -> NucleusAnswer:
+    async def saturate(history: History, element: Element) -> Knowledge:
         """σ(a) for an element a (a state of knowledge) of the history's fiber: a and every claim that rests only on
         a once claims without a stable closure (model judgements) are taken as granted.
 
         A claim is in the result when every Process or Procedure claim it rests on, itself included, is in a.
         """
-        return await asking.nucleus(node, history, element, "saturate")
+        return await asking.knowledge(node, history, element, "σ")
 
     @server.tool(title="Transfer: what follows without coordination", annotations=_READS)
     @coded
-    async def transfer(history: History, element: Element) -> NucleusAnswer:
+    async def transfer(history: History, element: Element) -> Knowledge:
         """Δ(a) for an element a (a state of knowledge) of the history's fiber: a and every claim that rests only on a
         once claims that may still be taken back without coordination are taken as granted.
 
         A claim is in the result when every Process or Derivation claim that no step can veto and that it rests on,
         itself included, is in a.
         """
-        return await asking.nucleus(node, history, element, "transfer")
+        return await asking.knowledge(node, history, element, "Δ")
 
 
 def add_reading(server: FastMCP, node: NodeView) -> None:
@@ -130,7 +125,7 @@ def add_reading(server: FastMCP, node: NodeView) -> None:
 
     @server.tool(title="What is settled on a thread", annotations=_READS)
     @coded
-    async def settled(thread: Thread) -> SettledAnswer:
+    async def settled(thread: Thread) -> Settled:
         """The claims that hold for good on a thread at present, with its history id.
 
         A settled claim is asserted by deterministic steps only, rests on effective claims, and can only be superseded
@@ -140,7 +135,7 @@ def add_reading(server: FastMCP, node: NodeView) -> None:
 
     @server.tool(title="The section of a thread", annotations=_READS)
     @coded
-    async def section(thread: Thread, at: At = None) -> SectionAnswer:
+    async def section(thread: Thread, at: At = None) -> Section:
         """The values of the thread's fields, folded from what its steps contributed, now or as of a point.
 
         `fields` holds every contribution; `settled_fields` only those of settled events.
@@ -149,9 +144,7 @@ def add_reading(server: FastMCP, node: NodeView) -> None:
 
     @server.tool(title="Why a claim holds or does not", annotations=_READS)
     @coded
-    async def why(
-        thread: Thread, claim: Annotated[str, Field(description="Name of a claim of the machine")]
-    ) -> WhyAnswer:
+    async def why(thread: Thread, claim: Annotated[str, Field(description="Name of a claim of the machine")]) -> Why:
         """The standing of a claim on a thread and the steps behind it: who asserted, contested or vetoed it and what
         it rests on."""
         return await asking.why(node, thread, claim)

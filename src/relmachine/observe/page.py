@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote
 
 from relmachine.kernel.thread_token import thread_label
@@ -50,7 +51,7 @@ nav a{margin-right:1rem}
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadLine:
+class ThreadRow:
     """One thread as the page shows it."""
 
     thread: str
@@ -61,7 +62,7 @@ class ThreadLine:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectionLine:
+class RejectionRow:
     """One refused step as the page shows it."""
 
     thread: str
@@ -74,11 +75,11 @@ class RejectionLine:
 
 def render(
     status: Mapping[str, object],
-    figures: Mapping[str, object],
-    threads: Sequence[ThreadLine],
-    rejections: Sequence[RejectionLine],
+    figures: Mapping[str, object] | None,
+    threads: Sequence[ThreadRow],
+    rejections: Sequence[RejectionRow],
 ) -> str:
-    """The page. `status` is the node's, `figures` the store's; the lists come newest first."""
+    """The page. `status` is the node's, `figures` the store's (None when not counted); lists come newest first."""
     machine, version = _text(status.get("machine", "")), _text(status.get("version", ""))
     return document(
         f"{machine} · relmachine",
@@ -141,13 +142,19 @@ def _links() -> str:
     return f"<nav>{anchors}<span>MCP at <code>/mcp/</code></span></nav>"
 
 
-def _figures(figures: Mapping[str, object]) -> str:
+def _figures(figures: Mapping[str, object] | None) -> str:
+    if figures is None:
+        return '<p class="muted">The store is too large to count within the limit of a query.</p>'
     shown = {name: value for name, value in figures.items() if isinstance(value, int | float | str)}
     cells = "".join(
         f"<div><dt>{_text(name.replace('_', ' '))}</dt><dd>{_text(value)}</dd></div>" for name, value in shown.items()
     )
-    groups = (_breakdown(name, value) for name, value in figures.items() if isinstance(value, Mapping))
+    groups = (_breakdown(name, parts) for name, value in figures.items() if (parts := _pairs(value)) is not None)
     return f'<dl class="figures">{cells}</dl>{"".join(groups)}'
+
+
+def _pairs(value: object) -> Mapping[object, object] | None:
+    return cast(Mapping[object, object], value) if isinstance(value, Mapping) else None
 
 
 def _breakdown(name: str, parts: Mapping[object, object]) -> str:
@@ -157,7 +164,7 @@ def _breakdown(name: str, parts: Mapping[object, object]) -> str:
     return f'<p><span class="muted">{_text(name.replace("_", " "))}:</span> {listed}</p>'
 
 
-def _threads(threads: Sequence[ThreadLine]) -> str:
+def _threads(threads: Sequence[ThreadRow]) -> str:
     return table(
         ("thread", "#sequence", "#steps", "normal form (tiers in order, steps of a tier commute)", "settled claims"),
         (
@@ -174,7 +181,7 @@ def _threads(threads: Sequence[ThreadLine]) -> str:
     )
 
 
-def _rejections(rejections: Sequence[RejectionLine]) -> str:
+def _rejections(rejections: Sequence[RejectionRow]) -> str:
     return table(
         ("thread", "#sequence", "step", "gate", "code", "what to do"),
         (
@@ -199,9 +206,9 @@ def _node(status: Mapping[str, object]) -> str:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, Mapping):
-        pairs: Mapping[object, object] = value  # pyright: ignore[reportUnknownVariableType]
-        return "<br>".join(f"{_text(key)}: {_value(item)}" for key, item in pairs.items())
+    parts = _pairs(value)
+    if parts is not None:
+        return "<br>".join(f"{_text(key)}: {_value(item)}" for key, item in parts.items())
     if isinstance(value, str) and value.startswith(("http://", "https://")):
         return f'<a href="{_text(value)}">{_text(value)}</a>'
     return f"<code>{_text(value)}</code>"

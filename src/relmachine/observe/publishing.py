@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
-from relmachine.errors import Code, RelmError
+from relmachine.errors import Code
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import Refused
-from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused, Transition
+from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused, Transition, answer
 from relmachine.observe.port import NodeView
+from relmachine.store import reading
 
 
 async def submit_one(node: NodeView, thread: str, body: bytes, limits: Limits) -> StepAccepted | StepRefused:
     """Publish the CloudEvent in `body` on `thread`. Errors: `thread_name_invalid`, and what the node raises."""
     check_thread(thread, limits)
-    (answer,) = await node.submit(thread, [body])
-    if isinstance(answer, Refused):
-        return early_refusal(answer)
-    return StepAccepted(thread=answer.thread, sequence=answer.sequence, duplicate=answer.duplicate)
+    (said,) = await node.submit(thread, [body])
+    return _early(said) if isinstance(said, Refused) else answer(StepAccepted, said)
 
 
-def early_refusal(refused: Refused) -> StepRefused:
+async def outcome_of(
+    node: NodeView, thread: str, sequence: int, seconds: float, *, repeated: bool = False
+) -> StepCommitted | StepRefused | None:
+    """What became of a stream sequence of the thread, or None when that is not decided within `seconds`.
+
+    A step that repeats an earlier one has the earlier one's outcome. `repeated` when that is known already.
+    """
+    outcome = await node.outcome(thread, sequence, seconds)
+    if outcome is not None and outcome["outcome"] == "repeated":
+        sequence, repeated = cast(int, outcome["sequence"]), True
+        outcome = await reading.outcome_at(node.store, thread, sequence)
+    if outcome is None:
+        return None
+    if outcome["outcome"] == "refused":
+        return await _refused(node, thread, sequence)
+    return await _committed(node, thread, sequence, outcome, repeated=repeated)
+
+
+def _early(refused: Refused) -> StepRefused:
     """What a gate said before the step reached the stream: it has no sequence and left no trace."""
     refusal = refused.refusal
     return StepRefused(
@@ -31,4 +49,30 @@ def early_refusal(refused: Refused) -> StepRefused:
         gate=refusal.gate,
         thread=refused.candidate.thread,
         sequence=None,
+    )
+
+
+async def _refused(node: NodeView, thread: str, sequence: int) -> StepRefused:
+    row = await reading.rejection(node.store, thread, sequence)
+    return StepRefused(
+        code=Code(row.code),
+        sentence=row.sentence,
+        witness=dict(row.witness),
+        gate=row.gate,
+        thread=thread,
+        sequence=sequence,
+    )
+
+
+async def _committed(
+    node: NodeView, thread: str, sequence: int, outcome: Mapping[str, object], *, repeated: bool
+) -> StepCommitted:
+    changes = await reading.transitions_at(node.store, thread, sequence)
+    return StepCommitted(
+        thread=thread,
+        sequence=sequence,
+        repeated=repeated,
+        event=cast(str, outcome["event"]),
+        history=cast(str, outcome["history"]),
+        transitions=[answer(Transition, change) for change in changes],
     )

@@ -70,8 +70,8 @@ def unreachable(path: Path, error: Exception) -> RelmError:
     return RelmError(Code.UNREACHABLE, sentence, path=str(path), detail=str(error))
 
 
-def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> dict[str, str]:
-    """Create what is missing, for `plan`, in one transaction; returns the `meta` table.
+def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> None:
+    """Create what is missing, for `plan`, in one transaction.
 
     Errors: `store_schema_future`, `store_machine_mismatch`, `unreachable`.
     """
@@ -82,8 +82,7 @@ def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> dic
                 for statement in _statements(SCHEMA.read_text(encoding="utf-8")):
                     connection.execute(statement)
                 _describe(connection, plan)
-            meta = read_meta(connection)
-            _check_machine(meta, plan)
+            _check_machine(read_meta(connection), plan)
             row = (plan.digest, plan.machine, plan.version, plan.laws_digest, plan.matrix_digest, dump_plan(plan))
             insert(connection, tables.PLANS, [row])
             connection.execute("COMMIT")
@@ -92,7 +91,6 @@ def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> dic
             raise
     except sqlite3.Error as error:
         raise unreachable(path, error) from error
-    return meta
 
 
 def has_schema(connection: sqlite3.Connection) -> bool:

@@ -51,6 +51,14 @@ class Table:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+class Reads(Protocol):
+    """Whatever a store's tables can be asked through: a node's store, or a file opened to look at it."""
+
+    async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
+        """See `Store.select`."""
+        ...
+
+
 class Store(Protocol):
     """Durable threads. Every method may be called twice, late, or from two nodes."""
 

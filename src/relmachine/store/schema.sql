@@ -187,7 +187,7 @@ CREATE VIEW thread_contributions (thread, seq, event_id, field, value) AS
   FROM thread_events t
   JOIN events e ON e.event_id = t.event_id
   JOIN event_contributions c ON c.event = e.number;
--- Each history's section, folded. A sum that integers do not carry exactly is null: SQL would round it.
+-- Each history's section, folded. A sum that is not of integers, or too large, is null: SQL would round it.
 CREATE VIEW accord_sections (accord_id, history_id, section_data) AS
   SELECT (SELECT value FROM meta WHERE key = 'accord_id'), h.history_id,
     (SELECT json_group_object(f.field, json(CASE f.reducer
@@ -204,6 +204,7 @@ CREATE VIEW accord_sections (accord_id, history_id, section_data) AS
       WHEN 'once' THEN (SELECT min(value) FROM thread_contributions c
         WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field)
       WHEN 'sum' THEN (SELECT CASE
+          WHEN count(*) = 1 THEN min(value)
           WHEN min(typeof(value ->> '$') = 'integer') AND abs(total(value ->> '$')) <= 9007199254740991
           THEN CAST(sum(value ->> '$') AS TEXT) ELSE 'null' END
         FROM thread_contributions c WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field)

@@ -23,6 +23,8 @@ VALUE_BYTES_MAX = 64 * 1024 * 1024
 
 _CACHE_KIB = 16_384
 _OPERATIONS_PER_CLOCK_LOOK = 20_000
+# The JSON tables are built when a connection first names them, which its authorizer would take for creating a table.
+_PRIME = "SELECT (SELECT count(*) FROM sqlite_master) FROM json_each('[1]'), json_tree('[]')"
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 _T = TypeVar("_T")
@@ -74,7 +76,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        connection.execute(_PRIME).fetchone()
     except sqlite3.Error as error:
         raise unreachable(path, error) from error
     connection.text_factory = _text

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,7 +17,7 @@ from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState, load_state
 from relmachine.machine.plan import Plan
 from relmachine.store.opening import connect_writer, has_schema, read_meta, settle_schema, unreachable
-from relmachine.store.port import Committed, CommitOutcome, Receipt, Stale, Table
+from relmachine.store.port import CommitOutcome, Committed, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
 from relmachine.store.writing import Writer
 
@@ -41,9 +41,14 @@ _UNSENT = "SELECT thread, seq, kind, body FROM outbox ORDER BY seq, kind, thread
 class SqliteReading:
     """A store's file, opened to look at it: also while a node writes to it, also when none runs."""
 
-    def __init__(self, path: Path, store_id: str, limits: Limits) -> None:
-        self.path, self._store_id, self._limits = path, store_id, limits
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path, self._limits = path, limits
         self._readers = Readers(path, limits)
+        try:
+            self._store_id = self._readers.run(lambda connection: _identify(connection, path))
+        except BaseException:
+            self._readers.close()
+            raise
 
     @property
     def store_id(self) -> str:
@@ -65,8 +70,8 @@ class SqliteReading:
 class SqliteStore(SqliteReading):
     """Adapter of `store.port.Store`. Many may be open on one file, in one process or several."""
 
-    def __init__(self, path: Path, store_id: str, writer: Writer) -> None:
-        super().__init__(path, store_id, writer.limits)
+    def __init__(self, path: Path, writer: Writer) -> None:
+        super().__init__(path, writer.limits)
         self._writer = writer
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
 
@@ -79,8 +84,8 @@ class SqliteStore(SqliteReading):
         """
         connection = connect_writer(path)
         try:
-            meta = settle_schema(connection, path, plan)
-            return cls(path, meta["store_id"], Writer(connection, plan, limits or Limits()))
+            settle_schema(connection, path, plan)
+            return cls(path, Writer(connection, plan, limits or Limits()))
         except BaseException:
             connection.close()
             raise
@@ -126,15 +131,16 @@ class SqliteStore(SqliteReading):
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
 
-    async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
+    async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]
 
 
 def open_reading(path: Path, limits: Limits | None = None) -> SqliteReading:
     """The store at `path`, to look at. Errors: `not_found` without a store there, `store_schema_future`."""
-    reading = SqliteReading(path, "", limits or Limits())
-    try:
-        return _identified(reading)
-    except BaseException:
-        reading.close_now()
-        raise
+    return SqliteReading(path, limits or Limits())
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> str:
+    if not has_schema(connection):
+        raise RelmError(Code.NOT_FOUND, f"{path} holds no store: start a node there first", path=str(path))
+    return read_meta(connection)["store_id"]

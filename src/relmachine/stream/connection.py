@@ -27,7 +27,9 @@ class Connection:
         self.client = client
         self.url = url
         self.bounds = bounds
-        self.jetstream: JetStreamContext = client.jetstream(timeout=bounds.answer_seconds_max)
+        self.jetstream: JetStreamContext = client.jetstream(  # pyright: ignore[reportUnknownMemberType]
+            timeout=bounds.answer_seconds_max
+        )
         self.replies: Replies
         self._reconnected: list[Callable[[], None]] = []
 

@@ -1,7 +1,7 @@
 """Direct reads of a stream: many subjects at once, each complete and in order, or not at all.
 
-Batched direct get: one request, answers up to a batch, then status 204 with how many more there are. Every answer names
-the sequence before it, so an answer lost on the way (a reconnect in the middle) shows as a gap and the read is repeated.
+Batched direct get: one request, answers up to a batch, then status 204 with how many more there are. Every answer
+names the sequence before it, so one lost on the way (a reconnect in the middle) shows as a gap and is asked for again.
 Source: NATS architecture decision record 31.
 """
 

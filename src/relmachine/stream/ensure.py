@@ -86,7 +86,7 @@ async def _found(jetstream: JetStreamContext, wanted: StreamConfig) -> StreamCon
     except NotFoundError:
         pass
     try:
-        return (await jetstream.add_stream(wanted)).config
+        return (await jetstream.add_stream(wanted)).config  # pyright: ignore[reportUnknownMemberType]
     except APIError as error:
         if error.err_code != _NAME_IN_USE:
             raise

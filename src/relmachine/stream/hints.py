@@ -16,7 +16,6 @@ from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from relmachine.errors import RelmError
 from relmachine.kernel.envelope import Message
 from relmachine.kernel.limits import Limits
 from relmachine.stream.connection import Connection, unreachable
@@ -31,13 +30,17 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 _log = structlog.get_logger(__name__)
+_ACK_TOKENS_PLAIN = 9
 _ORDINARY_ENDS = ("Batch Completed", "Message Size Exceeds MaxBytes", "Request Timeout")
 
 
 class NatsHints:
     """The `Hints` port. Make it with `start`; one iterator at a time."""
 
-    def __init__(self, connection: Connection, topology: Topology, store_id: str, limits: Limits, tail: Tail) -> None:
+    def __init__(
+        self, connection: Connection, topology: Topology, store_id: str, limits: Limits, tail: Tail, *, reclaim: bool
+    ) -> None:
+        self._reclaim = reclaim
         self._connection, self._topology, self._limits, self._tail = connection, topology, limits, tail
         self._name = topology.consumer(store_id)
         self._pull = f"$JS.API.CONSUMER.MSG.NEXT.{topology.steps_stream}.{self._name}"
@@ -57,18 +60,16 @@ class NatsHints:
         limits: Limits,
         tail: Tail | None = None,
         *,
-        sole: bool = False,
+        reclaim: bool = True,
     ) -> NatsHints:
         """Create or take up the store's consumer.
 
-        With `sole`, no other node works on this store: what an earlier process had in hand when it died is delivered
-        again now instead of after `ack_wait_seconds`. Errors: `unreachable`.
+        With `reclaim`, what was in hand when a node or the server died is delivered again at once instead of after
+        `ack_wait_seconds`. Always safe; wasteful where several nodes share a store. Errors: `unreachable`.
         """
-        hints = NatsHints(connection, topology, store_id, limits, tail or Tail(connection.bounds))
+        hints = NatsHints(connection, topology, store_id, limits, tail or Tail(connection.bounds), reclaim=reclaim)
         try:
-            if sole:
-                await hints._reclaim()
-            await hints._ensure(None)
+            await hints._ensure()
             stop = await subscribe(connection.client, hints._inbox, hints._arrived)
         except (Error, OSError, TimeoutError) as error:
             raise unreachable(connection.url, error) from error
@@ -79,15 +80,17 @@ class NatsHints:
     async def batches(self) -> AsyncIterator[Sequence[Hint]]:
         """Batches of hints, oldest first; ends on `close`. Errors: `unreachable` when the connection is given up."""
         idle_max = self._connection.bounds.pull_expires_seconds * 2
+        retry = self._connection.bounds.again_delay_seconds
         while not self._closed:
             await self._keep_asking()
             if self._waiting:
-                batch, self._waiting = self._waiting, []
+                most = self._limits.hints_per_fetch_max
+                batch, self._waiting = self._waiting[:most], self._waiting[most:]
                 yield batch
                 continue
             self._stirred.clear()
             try:
-                async with asyncio.timeout(idle_max):
+                async with asyncio.timeout(retry if self._suspect else idle_max):
                     await self._stirred.wait()
             except TimeoutError:
                 # Every pull ends with a status after it expires: silence means it was lost on the way.
@@ -129,8 +132,8 @@ class NatsHints:
             raise unreachable(self._connection.url, ConnectionError("the connection was given up"))
         if not self._connection.usable:
             return
-        if self._suspect:
-            await self._recover()
+        if self._suspect and not await self._recovered():
+            return
         most = self._limits.hints_per_fetch_max
         room = most - len(self._waiting) - self._asked
         if room <= 0 or (self._asked and room < most // 2):
@@ -148,14 +151,15 @@ class NatsHints:
             self._suspect = True
             _log.info("pull_failed", error=str(error) or repr(error))
 
-    async def _recover(self) -> None:
-        """Make sure the consumer is there; pulls that were open count no longer."""
+    async def _recovered(self) -> bool:
+        """Whether the consumer is there, made anew if it was not; pulls that were open count no longer."""
         try:
-            await self._ensure(None)
+            await self._ensure()
         except (Error, OSError, TimeoutError) as error:
             _log.info("consumer_not_there", error=str(error) or repr(error))
-            return
+            return False
         self._asked, self._suspect = 0, False
+        return True
 
     def _reconnected(self) -> None:
         self._suspect = True
@@ -167,7 +171,9 @@ class NatsHints:
             self._ended(headers)
             return
         self._asked = max(0, self._asked - 1)
-        sequence = int(message.reply.split(".")[-4])
+        tokens = message.reply.split(".")
+        # $JS.ACK[.<domain>.<account>].<stream>.<consumer>.<delivered>.<stream sequence>. ...
+        sequence = int(tokens[5] if len(tokens) == _ACK_TOKENS_PLAIN else tokens[7])
         _, _, _, thread, token = message.subject.split(".")
         self._tail.extend(Message(sequence, thread, token, message.data))
         self._waiting.append(Hint(thread, sequence, message.reply))
@@ -181,13 +187,26 @@ class NatsHints:
             self._suspect = True
         self._stirred.set()
 
-    async def _ensure(self, start: int | None) -> None:
+    async def _ensure(self) -> None:
+        """Make sure the consumer is there, made anew behind its last acknowledgement where that is wanted."""
+        jetstream, stream = self._connection.jetstream, self._topology.steps_stream
+        try:
+            info = await jetstream.consumer_info(stream, self._name)
+        except NotFoundError:
+            await self._create(1)
+            return
+        if self._reclaim and info.num_ack_pending:
+            # Losing the consumer between these two lines only means hints from the start, for what is known already.
+            await jetstream.delete_consumer(stream, self._name)
+            await self._create(info.ack_floor.stream_seq + 1 if info.ack_floor else 1)
+
+    async def _create(self, start: int) -> None:
         bounds = self._connection.bounds
-        await self._connection.jetstream.add_consumer(
+        await self._connection.jetstream.add_consumer(  # pyright: ignore[reportUnknownMemberType]
             self._topology.steps_stream,
             ConsumerConfig(
                 durable_name=self._name,
-                deliver_policy=DeliverPolicy.ALL if start is None else DeliverPolicy.BY_START_SEQUENCE,
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                 opt_start_seq=start,
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=bounds.ack_wait_seconds,
@@ -195,16 +214,3 @@ class NatsHints:
                 max_deliver=-1,
             ),
         )
-
-    async def _reclaim(self) -> None:
-        jetstream, stream = self._connection.jetstream, self._topology.steps_stream
-        try:
-            info = await jetstream.consumer_info(stream, self._name)
-        except NotFoundError:
-            return
-        floor = info.ack_floor.stream_seq if info.ack_floor else 0
-        await jetstream.delete_consumer(stream, self._name)
-        await self._ensure(floor + 1)
-
-
-__all__ = ["NatsHints", "RelmError"]

@@ -55,6 +55,10 @@ class Reader(Protocol):
         """Messages of the thread with a sequence above `after`, in order, at most `limit`."""
         ...
 
+    async def read_many(self, requests: Sequence[tuple[str, int, int]]) -> Sequence[Sequence[Message]]:
+        """`read` for each (thread, after, limit), all under way together."""
+        ...
+
 
 class Hints(Protocol):
     """The durable consumer of step hints, one per store."""

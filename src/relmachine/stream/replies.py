@@ -45,7 +45,8 @@ class Sink:
 
 async def subscribe(client: Client, subject: str, handler: Handler) -> Callable[[], Any]:
     """Call `handler` for each message on `subject`; returns the coroutine function that unsubscribes."""
-    subscription = await client.subscribe(subject, future=cast(Any, Sink(handler)))
+    sink = cast(Any, Sink(handler))
+    subscription = await client.subscribe(subject, future=sink)  # pyright: ignore[reportUnknownMemberType]
     return subscription.unsubscribe
 
 

@@ -72,5 +72,6 @@ def test_the_text() -> None:
     dependent = [0b0101, 0b1110, 0b0111, 0b1010]
     word = [2, 1, 0, 3]
     assert normal_form(names, word, tiers(dependent, word)) == "(receive)(assess check)(send)"
+    assert normal_form(names, [3, 1, 2, 0], [3, 2, 1, 2]) == "(receive)(assess check)(send)"
     assert normal_form(names, [], []) == ""
     assert tiers(dependent, []) == []

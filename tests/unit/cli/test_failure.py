@@ -38,7 +38,7 @@ def test_every_code_has_an_exit_code_that_says_it_was_not_ok(code: Code) -> None
     assert result.exit_code == exit_of(code) != Exit.OK
     assert f"{code}: turn [round] and go back" in result.stderr
     assert "place: [here]" in result.stderr
-    assert "many: [1,2]" in result.stderr
+    assert "many: [1, 2]" in result.stderr
     assert result.stdout == ""
 
 

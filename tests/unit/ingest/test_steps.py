@@ -20,7 +20,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.ingest.cases import LogStep
 from relmachine.ingest.members import value_of
 from relmachine.ingest.reading import Form
-from relmachine.ingest.steps import FAULTS_KEPT_MAX, outgoing_steps, survey
+from relmachine.ingest.steps import FAULTS_KEPT_MAX, outgoing, survey
 from relmachine.ingest.xes import Attribute
 from relmachine.kernel.envelope import parse
 from relmachine.kernel.limits import Limits
@@ -74,7 +74,7 @@ def _write(path: Path, *parts: str) -> Path:
 
 
 def _steps(path: Path) -> list[LogStep]:
-    return list(outgoing_steps(machine, path))
+    return list(outgoing(machine, path))
 
 
 def test_events_become_steps_with_what_the_machine_names(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_traces_that_name_no_thread_are_faults_and_the_rest_goes_on(tmp_path: Pa
         ("trace 1", Code.THREAD_NAME_INVALID),
         ("trace 3", Code.THREAD_NAME_INVALID),
     ]
-    assert len(list(outgoing_steps(machine, log))) == log.steps
+    assert len(list(outgoing(machine, log))) == log.steps
 
 
 def test_an_event_too_large_for_the_wire_is_a_fault(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_event_too_large_for_the_wire_is_a_fault(tmp_path: Path) -> None:
     unsent = large.replace("org:resource", "remark")
     log = survey(machine, _write(tmp_path / "log.xes", CASE.replace("</trace>", f"{large}{unsent}</trace>")))
     assert [(fault.where, fault.error.code) for fault in log.faults] == [("trace 1, event 5", Code.PAYLOAD_TOO_LARGE)]
-    last = orjson.loads(list(outgoing_steps(machine, log))[-1].body)
+    last = orjson.loads(list(outgoing(machine, log))[-1].body)
     assert (log.steps, last["id"].rpartition("/")[2]) == (5, "5")
 
 
@@ -155,7 +155,7 @@ def test_a_log_that_changes_between_two_readings_is_noticed(tmp_path: Path) -> N
     log = survey(machine, _write(tmp_path / "log.xes", CASE))
     _write(log.path, CASE, CASE)
     with pytest.raises(RelmError) as caught:
-        list(outgoing_steps(machine, log))
+        list(outgoing(machine, log))
     assert caught.value.code == Code.LOG_INVALID
 
 
@@ -166,7 +166,7 @@ def test_lines_go_out_as_they_are_under_the_step_they_name(tmp_path: Path) -> No
     path.write_bytes(b"\n".join((known, unknown, broken, b"oops")))
     log = survey(machine, path)
     assert (log.form, log.steps, log.faulty) == (Form.CLOUDEVENTS, 3, 1)
-    assert [(step.thread, step.step_token, step.body) for step in outgoing_steps(machine, log)] == [
+    assert [(step.thread, step.step_token, step.body) for step in outgoing(machine, log)] == [
         ("t", "look", known),
         ("t", "_", unknown),
         ("t", "look", broken),
@@ -178,6 +178,16 @@ def test_steps_written_as_lines_are_the_same_steps(tmp_path: Path) -> None:
     lines = tmp_path / "log.jsonl"
     lines.write_bytes(b"\n".join(step.body for step in steps))
     assert _steps(lines) == steps
+
+
+def test_only_the_same_message_has_the_same_message_id(tmp_path: Path) -> None:
+    path = tmp_path / "steps.jsonl"
+    line = b'{"id":"1","source":"s","type":"%s","subject":"%s","data":{"resource":"%s"}}'
+    parts = [(b"look", b"t", b"Ann"), (b"look", b"t", b"Bob"), (b"look", b"u", b"Ann"), (b"dance", b"t", b"Ann")]
+    path.write_bytes(b"\n".join(line % part for part in (*parts, parts[0])))
+    ids = [step.message_id for step in _steps(path)]
+    assert len(set(ids)) == 4
+    assert ids[0] == ids[-1]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +225,7 @@ def test_a_value_is_never_lost_nor_unfit_for_json(tag: str, text: str, types: se
 
 def test_the_receipt_log_is_read_whole() -> None:
     log = survey(machine, RECEIPT)
-    steps = list(outgoing_steps(machine, log))
+    steps = list(outgoing(machine, log))
     assert (log.form, log.steps, log.faulty, len(steps)) == (Form.XES, 8_577, 0, 8_577)
     assert len({step.thread for step in steps}) == 1_434
     assert len({step.body for step in steps}) == 8_577

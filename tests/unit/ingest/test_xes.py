@@ -18,7 +18,8 @@ TRACE = b"""<trace>
     <string key="concept:name" value="a &lt; b"/><date key="time:timestamp" value="2011-10-11T13:45:40.276+02:00"/>
     <int key="n" value="5"><string key="why" value="z"/></int>
     <float key="f" value="1.5"/><boolean key="b" value="true"/>
-    <id key="i" value="u"/><container key="c"><string key="deep" value="w"/></container><string value="no key"/>
+    <id key="i" value="u"/><container key="c" value="v"><string key="deep" value="w"/></container>
+    <string value="no key"/>
   </event>
   <event/>
 </trace>"""
@@ -120,6 +121,11 @@ def test_a_trace_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(RelmError) as caught:
         list(traces(endless()))
     assert (caught.value.code, caught.value.witness["trace"]) == (Code.LIMIT_EXCEEDED, 2)
+
+
+def test_the_bound_is_one_of_a_trace_and_not_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xes, "TRACE_BYTES_MAX", 2 * len(TRACE))
+    assert len(list(traces([b"<log>", *[TRACE] * 20, b"</log>"]))) == 20
 
 
 def test_memory_does_not_grow_with_the_log() -> None:

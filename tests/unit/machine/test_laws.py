@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from relmachine import Code, Machine, RelmError, Section, View
 from relmachine.machine.declaration import Member
@@ -29,6 +29,23 @@ class Outer(BaseModel):
     """A payload with a model inside."""
 
     inner: Note | None = None
+
+
+class Opaque(BaseModel):
+    """A payload without a JSON schema."""
+
+    call: Callable[[], int] | None = None
+
+
+class Listed(RootModel[list[str]]):
+    """A payload that is no object."""
+
+
+class Tree(BaseModel):
+    """A payload that contains itself: closing the outer one leaves the inner ones open."""
+
+    text: str | None = None
+    parts: list[Tree] = []
 
 
 def sound() -> Machine:
@@ -243,6 +260,9 @@ BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
     ),
     (Law.MEMBERS_FIT, lambda m: m.step("s", kind="process", writes=["total"]), {"step": "s", "fields": ["total"]}),
     (Law.PAYLOAD_CLOSED, lambda m: m.step("s", kind="process", payload=Open), {"step": "s", "model": "Open"}),
+    (Law.PAYLOAD_CLOSED, lambda m: m.step("s", kind="process", payload=Opaque), {"step": "s", "model": "Opaque"}),
+    (Law.PAYLOAD_CLOSED, lambda m: m.step("s", kind="process", payload=Listed), {"step": "s", "model": "Listed"}),
+    (Law.PAYLOAD_CLOSED, lambda m: m.step("s", kind="process", payload=Tree), {"step": "s", "model": "Tree"}),
     (Law.PAYLOAD_CLOSED, nested_open_model, {"step": "deep", "model": "Note"}),
     (Law.CLOSURES_RUN, judging_closure, {"step": "judge", "kind": "derivation"}),
     (Law.CLOSURES_RUN, closure_without_model, {"step": "work"}),

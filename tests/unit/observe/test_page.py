@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from urllib.parse import quote
 
-from relmachine.observe.page import HEADERS, RejectionLine, ThreadLine, render
+from relmachine.observe.page import HEADERS, RejectionRow, ThreadRow, render
 
 HOSTILE = [f"<script>alert({place})</script>'\"&" for place in range(16)]
 STATUS = {
@@ -15,8 +15,8 @@ STATUS = {
     "lag": {"journal": 0},
     "http": "http://127.0.0.1:8000",
 }
-THREAD = ThreadLine("case%2D1", 1234, 2, "(receive)(check note)", ["checked", "received"])
-REJECTION = RejectionLine("case%2D1", 7, "check", "laws", "requires", "publish receive first")
+THREAD = ThreadRow("case%2D1", 1234, 2, "(receive)(check note)", ["checked", "received"])
+REJECTION = RejectionRow("case%2D1", 7, "check", "laws", "requires", "publish receive first")
 
 
 class Page(HTMLParser):
@@ -73,8 +73,8 @@ def test_hostile_text_stays_text_everywhere() -> None:
     hostile = page(
         status={**STATUS, "machine": h[0], "version": h[1], "phase": h[2], h[3]: h[4], "lag": {h[5]: h[6]}},
         figures={h[7]: 1, "rejected_by": {h[8]: 2}},
-        threads=[ThreadLine(quote(h[9]), 1, 1, h[10], [h[11]])],
-        rejections=[RejectionLine("t", 1, h[12], h[13], h[14], h[15])],
+        threads=[ThreadRow(quote(h[9]), 1, 1, h[10], [h[11]])],
+        rejections=[RejectionRow("t", 1, h[12], h[13], h[14], h[15])],
     )
     assert set(hostile.tags) == set(page().tags)
     for text in HOSTILE:
@@ -94,5 +94,5 @@ def test_an_empty_node_says_what_to_do() -> None:
 
 
 def test_a_long_history_does_not_flood_the_page() -> None:
-    flood = ThreadLine("t", 9, 9, "(step)" * 10_000, ["claim"] * 1000)
+    flood = ThreadRow("t", 9, 9, "(step)" * 10_000, ["claim"] * 1000)
     assert len(page(threads=[flood]).text) < 3000

@@ -1,0 +1,53 @@
+"""A node on workload W's machine as a process of its own: `python -m bench.node FOLDER SYNC`, until stdin closes.
+
+Prints one JSON line when it is ready: `nats_url`, `store_path`, `pids`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import uvloop
+import yaml
+
+from bench.machine import GRANTED, declaration
+from relmachine.machine.loader import load
+from relmachine.node import Node, Settings
+
+
+def prepare(folder: Path) -> tuple[Path, Path]:
+    """Write the machine and its grants; returns their paths."""
+    machine, grants = folder / "w.yaml", folder / "grants.json"
+    machine.write_text(yaml.safe_dump(declaration()))
+    grant = {
+        "principals": list(GRANTED),
+        "machines": ["w"],
+        "threads": ["*"],
+        "steps": ["*"],
+        "sizes": ["small", "medium", "large"],
+        "rates": ["normal"],
+    }
+    grants.write_text(json.dumps({"grants": [grant]}))
+    return machine, grants
+
+
+async def serve(folder: Path, sync: str) -> None:
+    """Run the node until stdin closes."""
+    machine, grants = prepare(folder)
+    settings = Settings(data_dir=folder / "data", grants=grants, stream_sync=sync, http=False)  # type: ignore[arg-type]
+    async with Node.running(load(machine), settings) as node:
+        context = node.context(running=True)
+        print(
+            json.dumps(
+                {"nats_url": context.nats_url, "store_path": str(context.store_path), "pids": node.pids()}
+            ),
+            flush=True,
+        )
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,145 @@
+"""`relm thread`: the threads of a store, and one thread's history, claims and section."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import typer
+
+from relmachine.cli.failure import command
+from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption, LimitOption, ThreadArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from relmachine.store.reading import EventLine, Reads, SectionView, ThreadLine, ThreadStanding
+
+threads = typer.Typer(help="Threads: list them, show one.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@threads.command("list")
+@command
+def list_threads(
+    *, limit: LimitOption = 50, context: ContextOption = CONTEXT_DEFAULT, as_json: JsonOption = False
+) -> None:
+    """List the threads that moved last, the newest first."""
+    from relmachine.cli.asking import ask
+    from relmachine.cli.output import out, print_json
+    from relmachine.store import reading
+
+    found = ask(context, lambda store: reading.newest_threads(store, limit))
+    if as_json:
+        print_json([asdict(line) for line in found])
+    else:
+        out().print(_list_table(found))
+
+
+@threads.command("show")
+@command
+def show_thread(
+    thread: ThreadArgument, *, context: ContextOption = CONTEXT_DEFAULT, as_json: JsonOption = False
+) -> None:
+    """Show a thread: its history as tiers, what is settled, and its section."""
+    from relmachine.cli.addressing import thread_token
+    from relmachine.cli.asking import ask
+    from relmachine.cli.output import out, print_json
+
+    token = thread_token(thread)
+    shown = ask(context, lambda store: thread_view(store, token))
+    if as_json:
+        print_json(shown.as_json())
+    else:
+        shown.print_on(out())
+
+
+async def thread_view(store: Reads, thread: str) -> ThreadView:
+    """All that is shown of a thread. Errors: `not_found`."""
+    from relmachine.store import reading
+
+    return ThreadView(
+        await reading.thread(store, thread),
+        await reading.events(store, thread),
+        await reading.section(store, thread),
+        await reading.section(store, thread, settled_only=True),
+    )
+
+
+class ThreadView:
+    """A thread for people: its standing, events, section, and the section of its settled events."""
+
+    def __init__(
+        self,
+        standing: ThreadStanding,
+        events: Sequence[EventLine],
+        section: SectionView,
+        settled_section: SectionView,
+    ) -> None:
+        self.standing, self.events, self.section, self.settled_section = standing, events, section, settled_section
+
+    def as_json(self) -> dict[str, object]:
+        """The view as a JSON object."""
+        standing = self.standing
+        return {
+            **asdict(standing.line),
+            "normal_form": standing.normal_form,
+            "fiber": standing.fiber,
+            "section_digest": standing.section_digest,
+            "settled": list(standing.settled),
+            "events": [asdict(event) for event in self.events],
+            "section": dict(self.section.fields),
+            "settled_section": dict(self.settled_section.fields),
+        }
+
+    def print_on(self, console: Console) -> None:
+        """Print tiers, settled claims, section."""
+        from relmachine.cli.output import cell
+
+        line = self.standing.line
+        console.print(f"[bold]{cell(line.label)}[/]  history {line.history}")
+        console.print(f"{line.depth} steps in {line.tier} tiers, {line.rejections} refused, cursor {line.sequence}")
+        console.print(cell(self.standing.normal_form), style="dim", soft_wrap=True)
+        console.print(tiers_table(self.events))
+        console.print(f"[bold]settled[/]  {cell(', '.join(self.standing.settled) or 'nothing yet')}")
+        console.print()
+        console.print(section_table(self.section, self.settled_section))
+
+
+def tiers_table(events: Sequence[EventLine]) -> Table:
+    """One row a tier: the steps of a tier commute, and each comes after what it depends on in the tiers before."""
+    from relmachine.cli.output import cell, table
+
+    made = table("#tier", "steps, with their sequences in the stream", title="History")
+    placed = sorted(events, key=lambda event: (event.tier, event.step, event.sequence))
+    for tier, members in groupby(placed, key=lambda event: event.tier):
+        made.add_row(str(tier), cell("   ".join(f"{event.step}@{event.sequence}" for event in members)))
+    return made
+
+
+def section_table(section: SectionView, settled: SectionView | None = None) -> Table:
+    """One row a field: its value, and beside it the value that settled events alone give."""
+    from relmachine.cli.output import cell, table
+
+    if settled is None:
+        made = table("field", "value", title="Settled section" if section.settled_only else "Section")
+        for name, value in section.fields.items():
+            made.add_row(name, cell(value))
+        return made
+    made = table("field", "value", "settled", title="Section")
+    for name, value in section.fields.items():
+        made.add_row(name, cell(value), cell(settled.fields.get(name)))
+    return made
+
+
+def _list_table(found: Sequence[ThreadLine]) -> Table:
+    from relmachine.cli.output import cell, table
+
+    made = table("thread", "#steps", "#tiers", "#refused", "#cursor", "history")
+    for line in found:
+        counts = (line.depth, line.tier, line.rejections, line.sequence)
+        made.add_row(cell(line.label), *(str(count) for count in counts), line.history)
+    return made

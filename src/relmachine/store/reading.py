@@ -1,0 +1,73 @@
+"""All that can be asked of a store, in one place: for the CLI, the MCP server and the pages.
+
+Every question is SQL through `Reads.select`, so it works on a running node's store and on a file alike.
+"""
+
+from __future__ import annotations
+
+from relmachine.store.fiber_reading import fiber
+from relmachine.store.figures import Totals, figures, threads_behind, totals
+from relmachine.store.outcomes import (
+    Rejection,
+    TransitionLine,
+    newest_rejections,
+    outcome_at,
+    receipt,
+    receipt_at,
+    rejection,
+    rejections,
+    transitions_at,
+)
+from relmachine.store.points import At, Point, declared, resolve
+from relmachine.store.port import Reads
+from relmachine.store.sections import SectionView, section
+from relmachine.store.threads import (
+    EventLine,
+    ThreadLine,
+    ThreadStanding,
+    events,
+    newest_threads,
+    normal_form,
+    settled,
+    thread,
+    threads,
+)
+from relmachine.store.why import ClaimLine, Standing, TouchLine, Why, why
+
+__all__ = [
+    "At",
+    "ClaimLine",
+    "EventLine",
+    "Point",
+    "Reads",
+    "Rejection",
+    "SectionView",
+    "Standing",
+    "ThreadLine",
+    "ThreadStanding",
+    "Totals",
+    "TouchLine",
+    "TransitionLine",
+    "Why",
+    "declared",
+    "events",
+    "fiber",
+    "figures",
+    "newest_rejections",
+    "newest_threads",
+    "normal_form",
+    "outcome_at",
+    "receipt",
+    "receipt_at",
+    "rejection",
+    "rejections",
+    "resolve",
+    "section",
+    "settled",
+    "thread",
+    "threads",
+    "threads_behind",
+    "totals",
+    "transitions_at",
+    "why",
+]

@@ -1,0 +1,96 @@
+"""Sections as read: the contributions of a history, folded by each field's reducer (math.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+
+from relmachine.algebra.reducers import Folded, fold
+from relmachine.machine.plan import Reducer
+from relmachine.store.points import At, Point, pages, resolve
+from relmachine.store.port import Reads
+from relmachine.store.snapshots import Contributions, gather, parse_snapshot
+from relmachine.store.threads import settled
+
+_FIELDS = "SELECT field, reducer FROM accord_fields"
+_DIGEST = "SELECT section_digest FROM histories WHERE history_id = ?"
+_SNAPSHOT = """
+SELECT seq, section_data FROM section_snapshots WHERE thread = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
+"""
+_ALL = """
+SELECT seq, field, value FROM thread_contributions
+WHERE thread = ? AND seq <= ? AND (seq, field) > (?, ?) ORDER BY seq, field LIMIT 5000
+"""
+_SETTLED = """
+SELECT te.seq, c.field, c.value
+FROM thread_events te
+JOIN events e ON e.event_id = te.event_id
+JOIN steps s ON s.name = e.step
+JOIN event_contributions c ON c.event = e.number
+WHERE te.thread = ? AND te.seq <= ? AND s.kind = 'process'
+  AND NOT EXISTS (SELECT 1 FROM event_claims a WHERE a.event = e.number AND a.touch = 'assert'
+    AND a.claim NOT IN (SELECT value FROM json_each(?)))
+  AND (te.seq, c.field) > (?, ?)
+ORDER BY te.seq, c.field LIMIT 5000
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SectionView:
+    """A section: the value of every field with a contribution. The digest covers all contributions, settled or not.
+
+    `section_digest` is None for the empty history.
+    """
+
+    thread: str
+    history: str
+    sequence: int
+    settled_only: bool
+    fields: Mapping[str, Folded]
+    section_digest: str | None
+
+
+async def section(store: Reads, thread: str, at: At = None, *, settled_only: bool = False) -> SectionView:
+    """The section of the thread's history at `at`, or only what its settled events contributed. Errors: `not_found`."""
+    point = await resolve(store, thread, at)
+    reducers = {cast(str, name): Reducer(cast(str, reducer)) for name, reducer in (await store.select(_FIELDS)).rows}
+    contributions = await (_settled(store, point) if settled_only else _all(store, point))
+    digests = (await store.select(_DIGEST, (point.history,))).rows
+    return SectionView(
+        thread,
+        point.history,
+        point.sequence,
+        settled_only,
+        {name: fold(reducers[name], values) for name, values in sorted(contributions.items())},
+        cast(str, digests[0][0]) if digests else None,
+    )
+
+
+async def contributions_until(store: Reads, point: Point) -> Contributions:
+    """Every contribution up to `point`, from the events alone."""
+    return await _gathered(store, _ALL, (point.thread, point.sequence), 0, Contributions())
+
+
+async def _all(store: Reads, point: Point) -> Contributions:
+    """From the last snapshot before the point on: as short to read as the thread's growth since."""
+    found = (await store.select(_SNAPSHOT, (point.thread, point.sequence))).rows
+    start, contributions = 0, Contributions()
+    for seq, data in cast(tuple[tuple[int, str], ...], found):
+        start, contributions = seq, parse_snapshot(data)
+    return await _gathered(store, _ALL, (point.thread, point.sequence), start + 1, contributions)
+
+
+async def _settled(store: Reads, point: Point) -> Contributions:
+    claims = orjson.dumps(await settled(store, point.thread, point.sequence)).decode()
+    return await _gathered(store, _SETTLED, (point.thread, point.sequence, claims), 0, Contributions())
+
+
+async def _gathered(
+    store: Reads, sql: str, parameters: tuple[object, ...], start: int, into: Contributions
+) -> Contributions:
+    async for page in pages(store, sql, parameters, (start, "")):
+        gather(into, ((cast(str, name), cast(str, value)) for _, name, value in page.rows))
+    return into

@@ -1,0 +1,132 @@
+"""Writes outbox rows to the feeds, each exactly once and in order on its subject.
+
+Every message states what the subject's last sequence must be, so a repeat or a second writer is refused by the server
+and then looked at: the last message names the row it came from. A subject not seen yet is taken to be empty, which
+costs nothing when it is and one look-up when it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+import orjson
+import structlog
+
+from relmachine.errors import RelmError
+from relmachine.kernel.proposal import OutboxRow
+from relmachine.stream.connection import Connection
+from relmachine.stream.direct import DirectReader, Stored
+from relmachine.stream.publisher import HEADER_BYTES_MAX
+from relmachine.stream.topology import FeedKind, Topology
+from relmachine.stream.window import Ack, Answer, Lost, Parcel, Refused, send
+
+_log = structlog.get_logger(__name__)
+
+SEQUENCE_HEADER = "Relm-Sequence"
+"""Stream sequence of the last step that a feed message speaks of: its identity within (feed, thread)."""
+
+_WRONG_LAST_SEQUENCE = 10071
+
+_Subject = tuple[FeedKind, str]
+
+
+class NatsFeeds:
+    """The `Feeds` port. One call at a time per instance; rows of one subject in order of `seq` over all calls."""
+
+    def __init__(self, connection: Connection, topology: Topology) -> None:
+        self._connection = connection
+        self._topology = topology
+        self._direct = DirectReader(connection)
+        self._last: OrderedDict[_Subject, int] = OrderedDict()
+        self._emitting = asyncio.Lock()
+
+    async def emit(self, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
+        """Publish `rows`; returns those known to be on the stream. Safe to call again with the same rows.
+
+        A row that could not be sent keeps back the later rows of its subject, never those of others.
+        Errors: `unreachable` when not one row could be sent.
+        """
+        async with self._emitting:
+            queues: dict[_Subject, deque[OutboxRow]] = {}
+            for row in rows:
+                queues.setdefault((row.kind, row.thread), deque()).append(row)
+            tries: dict[_Subject, int] = {}
+            sent: list[OutboxRow] = []
+            while queues:
+                try:
+                    sent.extend(await self._wave(queues, tries))
+                except RelmError as error:
+                    if not sent:
+                        raise
+                    _log.warning("feeds_interrupted", rows_left=len(rows) - len(sent), error=error.sentence)
+                    break
+            return sent
+
+    async def _wave(self, queues: dict[_Subject, deque[OutboxRow]], tries: dict[_Subject, int]) -> list[OutboxRow]:
+        """Send the first row of each subject; drop subjects that are finished or that have failed too often."""
+        most = self._connection.bounds.batch_messages_max
+        subjects = list(queues)[:most]
+        answers = await send(self._connection, [self._parcel(queues[subject][0]) for subject in subjects])
+        doubtful = [s for s, answer in zip(subjects, answers, strict=True) if not isinstance(answer, Ack)]
+        present = await self._present(doubtful)
+        sent: list[OutboxRow] = []
+        for subject, answer in zip(subjects, answers, strict=True):
+            row = queues[subject][0]
+            if self._settled(subject, row, answer, present):
+                sent.append(queues[subject].popleft())
+                tries.pop(subject, None)
+            else:
+                tries[subject] = tries.get(subject, 0) + 1
+            if not queues[subject] or tries.get(subject, 0) >= self._connection.bounds.feed_attempts_max:
+                del queues[subject]
+        return sent
+
+    def _settled(
+        self, subject: _Subject, row: OutboxRow, answer: Answer, present: dict[_Subject, Stored | None]
+    ) -> bool:
+        """Whether `row` is on the stream; sets right what the subject's last sequence is taken to be."""
+        match answer:
+            case Ack(sequence):
+                self._remember(subject, sequence)
+                return True
+            case Refused(code, description) if code != _WRONG_LAST_SEQUENCE:
+                _log.warning("feed_refused", kind=row.kind, thread=row.thread, code=code, description=description)
+            case Refused() | Lost():
+                pass
+        last = present[subject]
+        self._remember(subject, 0 if last is None else last.sequence)
+        return last is not None and int(last.headers.get(SEQUENCE_HEADER, "0")) >= row.seq
+
+    async def _present(self, subjects: Sequence[_Subject]) -> dict[_Subject, Stored | None]:
+        present: dict[_Subject, Stored | None] = {}
+        for stream in {self._topology.feed_stream(kind) for kind, _ in subjects}:
+            here = [subject for subject in subjects if self._topology.feed_stream(subject[0]) == stream]
+            found = await self._direct.last_many(stream, [self._topology.feed_subject(*subject) for subject in here])
+            present.update(zip(here, found, strict=True))
+        return present
+
+    def _parcel(self, row: OutboxRow) -> Parcel:
+        body = row.body.encode()
+        longest = self._connection.bounds.message_bytes_max - HEADER_BYTES_MAX
+        if len(body) > longest:
+            body = _without_items(body)
+        headers = {
+            "Nats-Expected-Last-Subject-Sequence": str(self._last.get((row.kind, row.thread), 0)),
+            SEQUENCE_HEADER: str(row.seq),
+        }
+        return Parcel(self._topology.feed_subject(row.kind, row.thread), body, headers)
+
+    def _remember(self, subject: _Subject, sequence: int) -> None:
+        self._last[subject] = sequence
+        self._last.move_to_end(subject)
+        if len(self._last) > self._connection.bounds.feed_subjects_cached_max:
+            self._last.popitem(last=False)
+
+
+def _without_items(body: bytes) -> bytes:
+    """The frame without its lists: a message that cannot travel must not hold up the feed; the store has the rows."""
+    frame = orjson.loads(body)
+    kept = {key: value for key, value in frame.items() if not isinstance(value, list)}
+    return orjson.dumps({**kept, "truncated": True})

@@ -1,0 +1,84 @@
+"""Everything a node needs of the stream, opened in the right order and closed in the reverse one."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relmachine.stream.connection import Connection, connect
+from relmachine.stream.ensure import ensure
+from relmachine.stream.feeds import NatsFeeds
+from relmachine.stream.follow import FeedMessage, FeedReader
+from relmachine.stream.hints import NatsHints
+from relmachine.stream.publisher import NatsPublisher
+from relmachine.stream.reader import NatsReader
+from relmachine.stream.tail import Tail
+from relmachine.stream.topology import FeedKind, Topology, topology
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from relmachine.kernel.limits import Limits
+    from relmachine.machine.plan import Plan
+    from relmachine.stream.bounds import StreamBounds
+
+
+@dataclass(frozen=True, slots=True)
+class NatsStream:
+    """The parts of one machine's stream, on one connection; the publisher has its own. Made by `open`."""
+
+    topology: Topology
+    connection: Connection
+    publisher: NatsPublisher
+    reader: NatsReader
+    hints: NatsHints
+    feeds: NatsFeeds
+    feed_reader: FeedReader
+    _closing: AsyncExitStack
+
+    @staticmethod
+    async def open(
+        url: str,
+        plan: Plan,
+        store_id: str,
+        limits: Limits,
+        bounds: StreamBounds | None = None,
+        *,
+        replicas: int = 1,
+        reclaim: bool = True,
+    ) -> NatsStream:
+        """Connect, make sure the streams are this machine's, and take up the hints of the store.
+
+        `replicas` is the number of servers that keep each stream; `reclaim` see `NatsHints.start`.
+        Errors: `unreachable`, `topology_mismatch`, `machine_invalid`.
+        """
+        names = topology(plan)
+        async with AsyncExitStack() as stack:
+            connection = await connect(url, name=f"relm {names.machine}", bounds=bounds)
+            stack.push_async_callback(connection.close)
+            await ensure(connection, names, replicas)
+            publisher = await NatsPublisher.start(url, names, limits, bounds)
+            stack.push_async_callback(publisher.close)
+            tail = Tail(connection.bounds)
+            hints = await NatsHints.start(connection, names, store_id, limits, tail, reclaim=reclaim)
+            stack.push_async_callback(hints.close)
+            reader = NatsReader(connection, names, tail)
+            feeds, feed_reader = NatsFeeds(connection, names), FeedReader(connection, names)
+            return NatsStream(names, connection, publisher, reader, hints, feeds, feed_reader, stack.pop_all())
+        raise AssertionError("the stack swallows no error")
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return self.connection.url
+
+    def follow(
+        self, kind: FeedKind, thread: str = "*", *, after: int | None = None, from_sequence: int = 0
+    ) -> AbstractAsyncContextManager[AsyncIterator[FeedMessage]]:
+        """See `FeedReader.follow`."""
+        return self.feed_reader.follow(kind, thread, after=after, from_sequence=from_sequence)
+
+    async def close(self) -> None:
+        """Close all parts. May be called twice."""
+        await self._closing.aclose()

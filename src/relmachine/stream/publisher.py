@@ -1,0 +1,209 @@
+"""Puts steps on the stream: many as atomic batches, one by one when a batch holds repeats.
+
+Order is by construction. A batch is stored whole and in order or not at all. Single messages leave on a connection
+that never reconnects: when it is lost, so is all it still held, and the next one starts at the first message of each
+thread that was not acknowledged. So no later message of a thread is stored before an earlier one.
+Source: NATS architecture decision record 50 (atomic batch publishing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import count
+from secrets import token_hex
+
+import structlog
+
+from relmachine.algebra.identity import digest, digest_bytes
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.limits import Limits
+from relmachine.stream.bounds import StreamBounds
+from relmachine.stream.connection import Connection, connect, unreachable
+from relmachine.stream.port import Outgoing, Published
+from relmachine.stream.topology import Topology
+from relmachine.stream.window import Ack, Lost, Parcel, Refused, send
+
+_log = structlog.get_logger(__name__)
+
+HEADER_BYTES_MAX = 512
+"""Room kept for our headers, which the server counts as part of a message."""
+
+
+def message_id(thread: str, body: bytes) -> str:
+    """Id of a step for the stream's dedupe window, 32 hexadecimal characters.
+
+    The whole envelope is in it, step key and payload: the same key with another payload must get through and be told
+    so (`id_conflict`), not vanish as a repetition.
+    """
+    return digest("message", thread, digest_bytes(body))[:32]
+
+
+class NatsPublisher:
+    """The `Publisher` port. Make it with `start`; safe for many tasks at once, each call keeps its own order."""
+
+    def __init__(self, line: Connection, topology: Topology, limits: Limits) -> None:
+        self._line = line
+        self._topology = topology
+        self._bounds = line.bounds
+        self._replacing = asyncio.Lock()
+        self._windows = asyncio.Semaphore(self._bounds.batches_in_flight_max)
+        self._singles = asyncio.Semaphore(limits.publishes_in_flight_max)
+        self._name = token_hex(6)
+        self._batches = count()
+        self._repeats = False
+        self._closed = False
+
+    @staticmethod
+    async def start(url: str, topology: Topology, limits: Limits, bounds: StreamBounds | None = None) -> NatsPublisher:
+        """Open a connection of its own. Errors: `unreachable`."""
+        line = await connect(url, name="relm publisher", bounds=bounds, reconnect=False)
+        return NatsPublisher(line, topology, limits)
+
+    async def publish(self, steps: Sequence[Outgoing]) -> Sequence[Published]:
+        """Publish in order; returns when the stream has acknowledged every one.
+
+        A lost connection or an unknown outcome is answered by publishing the same ids again.
+        Errors: `payload_too_large` before anything is sent; `unreachable` when the stream does not come back in
+        time: what was acknowledged until then stays, and calling again with the same steps is safe.
+        """
+        for step in steps:
+            self._check_size(step)
+        results: list[Published] = []
+        for window in _windows(steps, self._bounds):
+            async with self._windows if len(window) > 1 else self._singles:
+                results.extend(await self._window(window))
+        return results
+
+    async def close(self) -> None:
+        """Let go of the connection. What is under way fails as `unreachable`."""
+        self._closed = True
+        await self._line.close()
+
+    async def _window(self, window: Sequence[Outgoing]) -> Sequence[Published]:
+        if len(window) > 1 and not self._repeats:
+            stored = await self._as_batch(window)
+            if stored is not None:
+                return stored
+        published = await self._one_by_one(window)
+        if len(window) > 1:
+            # A window of repeats makes the next batch fail as well; the first new message ends that.
+            self._repeats = all(item.duplicate for item in published)
+        return published
+
+    async def _as_batch(self, window: Sequence[Outgoing]) -> list[Published] | None:
+        """The window as one atomic batch, or None when it was not taken, or nobody knows whether it was."""
+        line = await self._usable()
+        batch = f"{self._name}-{next(self._batches)}"
+        parcels = [self._parcel(step, batch, number) for number, step in enumerate(window, 1)]
+        parcels[-1].headers["Nats-Batch-Commit"] = "1"
+        parcels[-1].silent = False
+        match (await send(line, parcels))[-1]:
+            case Ack(sequence):
+                first = sequence - len(window) + 1
+                return [Published(first + offset, False) for offset in range(len(window))]
+            case Refused(code, description):
+                # Most often a repeat inside it. Whatever it was, the single messages tell which one and why.
+                _log.debug("batch_not_taken", code=code, description=description)
+            case Lost():
+                await self._replace(line)
+        return None
+
+    async def _one_by_one(self, window: Sequence[Outgoing]) -> list[Published]:
+        results: list[Published | None] = [None] * len(window)
+        for attempt in range(self._bounds.publish_attempts_max):
+            missing = unfinished(window, results)
+            line = await self._usable()
+            answers = await send(line, [self._parcel(window[index]) for index in missing])
+            lost = False
+            for index, answer in zip(missing, answers, strict=True):
+                match answer:
+                    case Ack(sequence, duplicate):
+                        results[index] = results[index] or Published(sequence, duplicate)
+                    case Refused(code, description):
+                        raise _refused(window[index], code, description)
+                    case Lost():
+                        lost = True
+            if not lost:
+                break
+            _log.info("publish_repeated", messages=len(missing), attempt=attempt + 1)
+            await self._replace(line)
+            await asyncio.sleep(self._bounds.reconnect_wait_seconds * attempt)
+        stored = [result for result in results if result is not None]
+        if len(stored) != len(window):
+            raise unreachable(self._line.url, TimeoutError("steps stayed without acknowledgement"))
+        return stored
+
+    def _parcel(self, step: Outgoing, batch: str | None = None, number: int = 0) -> Parcel:
+        headers = {"Nats-Msg-Id": step.message_id}
+        if batch is not None:
+            headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+        subject = self._topology.step_subject(step.thread, step.step_token)
+        return Parcel(subject, step.body, headers, silent=batch is not None)
+
+    def _check_size(self, step: Outgoing) -> None:
+        longest = self._bounds.message_bytes_max - HEADER_BYTES_MAX
+        if len(step.body) > longest:
+            raise RelmError(
+                Code.PAYLOAD_TOO_LARGE,
+                f"send at most {longest} bytes in one step",
+                message_bytes_max=longest,
+                bytes=len(step.body),
+                thread=step.thread,
+            )
+
+    async def _usable(self) -> Connection:
+        if not self._line.usable:
+            await self._replace(self._line)
+        return self._line
+
+    async def _replace(self, broken: Connection) -> None:
+        """Drop `broken`, with everything it still held, and open another unless somebody just did."""
+        async with self._replacing:
+            if self._line is not broken:
+                return
+            await broken.client.close()
+            if self._closed:
+                raise unreachable(broken.url, ConnectionError("the publisher was closed"))
+            self._line = await connect(
+                broken.url,
+                name="relm publisher",
+                bounds=self._bounds,
+                reconnect=False,
+                connect_seconds_max=self._bounds.reconnect_seconds_max,
+            )
+
+
+def unfinished(window: Sequence[Outgoing], results: Sequence[Published | None]) -> list[int]:
+    """Positions to send: of each thread everything from its first message without acknowledgement on."""
+    open_threads: set[str] = set()
+    positions: list[int] = []
+    for index, step in enumerate(window):
+        if results[index] is None:
+            open_threads.add(step.thread)
+        if step.thread in open_threads:
+            positions.append(index)
+    return positions
+
+
+def _windows(steps: Sequence[Outgoing], bounds: StreamBounds) -> Iterator[Sequence[Outgoing]]:
+    """`steps` cut where a window would hold too many messages or bytes."""
+    start = size = 0
+    for index, step in enumerate(steps):
+        full = index - start == bounds.batch_messages_max or size + len(step.body) > bounds.batch_bytes_max
+        if full and index > start:
+            yield steps[start:index]
+            start, size = index, 0
+        size += len(step.body)
+    if start < len(steps):
+        yield steps[start:]
+
+
+def _refused(step: Outgoing, code: int, description: str) -> RelmError:
+    return RelmError(
+        Code.UNREACHABLE,
+        f"the stream does not take the step: {description}; see the server's log",
+        err_code=code,
+        thread=step.thread,
+        step=step.step_token,
+    )

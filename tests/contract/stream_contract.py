@@ -1,0 +1,481 @@
+"""Goal: what every stream adapter promises its callers. Method: one contract class, run against real servers; each test
+has a machine of its own, so that tests share a server and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.envelope import Message
+from relmachine.kernel.limits import Limits
+from relmachine.kernel.proposal import OutboxRow
+from relmachine.machine import Machine
+from relmachine.machine.plan import Plan
+from relmachine.stream.follow import FeedMessage
+from relmachine.stream.nats import NatsStream
+from relmachine.stream.port import Hint, Hints, Outgoing
+from relmachine.stream.publisher import message_id
+
+SECONDS_MAX = 30.0
+
+
+class Note(BaseModel):
+    """Payload of every step here."""
+
+    text: str = ""
+
+
+def plan_of(name: str, *, contest: bool = False) -> Plan:
+    """A machine of two steps; with `contest` its laws are others."""
+    machine = Machine(name)
+    received = machine.claim("received")
+    machine.process(name="first", asserts=[received])(Note)
+    machine.process(name="second", contests=[received] if contest else [], reads=[received])(Note)
+    return machine.plan()
+
+
+def step(thread: str, number: int, token: str = "first", key: str | None = None) -> Outgoing:
+    """Step `number` of `thread`; its key is its number unless given."""
+    body = orjson.dumps({"id": key or str(number), "data": {"text": f"{thread} {number}"}})
+    return Outgoing(thread, token, body, message_id(thread, body))
+
+
+def numbered(messages: Sequence[Message]) -> list[str]:
+    """The texts of messages, in order."""
+    return [orjson.loads(message.body)["data"]["text"] for message in messages]
+
+
+def row(thread: str, seq: int, kind: str = "journal") -> OutboxRow:
+    """An outbox row as a turn writes it."""
+    body = {"thread": thread, "to_sequence": seq, "outcomes": [{"at": seq, "outcome": "committed"}]}
+    return OutboxRow(thread, seq, kind, orjson.dumps(body).decode())  # type: ignore[arg-type]
+
+
+async def take(hints: Hints, count: int, act: Callable[[Sequence[Hint]], Awaitable[None]]) -> list[Hint]:
+    """The first `count` hints, each batch given to `act`."""
+    taken: list[Hint] = []
+    batches = hints.batches()
+    async for batch in batches:
+        taken.extend(batch)
+        await act(batch)
+        if len(taken) >= count:
+            break
+    await batches.aclose()  # type: ignore[attr-defined]
+    return taken
+
+
+async def follow(messages: AsyncIterator[FeedMessage], count: int) -> list[tuple[str, int]]:
+    """(thread, sequence) of the next `count` messages of a feed."""
+    taken: list[tuple[str, int]] = []
+    async for message in messages:
+        taken.append((message.thread, message.sequence))
+        if len(taken) == count:
+            break
+    return taken
+
+
+class StreamContract(ABC):
+    """Subclasses say where the server is and how to hurt it."""
+
+    @abstractmethod
+    def url(self) -> str:
+        """Address of the running server."""
+
+    @abstractmethod
+    async def crash_and_return(self) -> None:
+        """kill -9 the server and start it again on the same data."""
+
+    def run(self, test: Coroutine[object, object, None]) -> None:
+        """Run an asynchronous test with a deadline."""
+        asyncio.run(asyncio.wait_for(test, SECONDS_MAX))
+
+    @asynccontextmanager
+    async def stream(
+        self, plan: Plan, store_id: str = "store", limits: Limits | None = None
+    ) -> AsyncIterator[NatsStream]:
+        """An opened stream, closed whatever happens."""
+        stream = await NatsStream.open(self.url(), plan, store_id, limits or Limits())
+        try:
+            yield stream
+        finally:
+            await stream.close()
+
+    @pytest.fixture
+    def plan(self) -> Plan:
+        return plan_of(f"m{uuid4().hex[:12]}")
+
+    # publishing and reading
+
+    def test_a_thread_reads_in_the_order_it_was_published_from_any_cursor(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                steps = [step(f"t{n % 7}", n, ("first", "second")[n % 2]) for n in range(2300)]
+                published = await stream.publisher.publish(steps)
+                assert [item.sequence for item in published] == list(range(1, 2301))
+                assert not any(item.duplicate for item in published)
+                mine = [f"t3 {n}" for n in range(2300) if n % 7 == 3]
+                places = [item.sequence for n, item in enumerate(published) if n % 7 == 3]
+                everything = await stream.reader.read("t3", 0, 1000)
+                assert numbered(everything) == mine
+                assert [message.sequence for message in everything] == places
+                assert {message.step_token for message in everything} == {"first", "second"}
+                for cut in (1, 5, 200, len(places) - 1, len(places)):
+                    after = places[cut - 1]
+                    assert numbered(await stream.reader.read("t3", after, 1000)) == mine[cut:]
+                    assert numbered(await stream.reader.read("t3", after, 3)) == mine[cut : cut + 3]
+                assert await stream.reader.read("nobody", 0, 10) == ()
+
+        self.run(test())
+
+    def test_many_threads_are_read_together_each_complete(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                await stream.publisher.publish([step(f"t{n % 300}", n) for n in range(1500)])
+                requests = [(f"t{k}", 0, 2 if k % 2 else 100) for k in range(300)]
+                answers = await stream.reader.read_many(requests)
+                for k, messages in enumerate(answers):
+                    expected = [f"t{k} {n}" for n in range(k, 1500, 300)]
+                    assert numbered(messages) == (expected[:2] if k % 2 else expected)
+
+        self.run(test())
+
+    def test_a_read_longer_than_one_answer_may_be_is_complete(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                body = b"x" * 200_000
+                steps = [Outgoing("t", "first", body, f"{n}") for n in range(60)]
+                await stream.publisher.publish(steps)
+                assert len(await stream.reader.read("t", 0, 1000)) == 60
+
+        self.run(test())
+
+    def test_concurrent_publishers_keep_their_own_order_and_learn_their_sequences(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                groups = [[step(f"t{g}", n) for n in range(400)] for g in range(5)]
+                singles = [stream.publisher.publish([step("single", n)]) for n in range(200)]
+                answers = await asyncio.gather(*(stream.publisher.publish(group) for group in groups), *singles)
+                told = [item.sequence for answer in answers for item in answer]
+                assert sorted(told) == list(range(1, 2201))
+                for g, answer in enumerate(answers[:5]):
+                    read = await stream.reader.read(f"t{g}", 0, 1000)
+                    assert numbered(read) == [f"t{g} {n}" for n in range(400)]
+                    assert [message.sequence for message in read] == [item.sequence for item in answer]
+
+        self.run(test())
+
+    def test_the_same_message_again_is_the_same_place_and_another_payload_is_not(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                steps = [step("t", n) for n in range(50)]
+                first = await stream.publisher.publish(steps)
+                again = await stream.publisher.publish(steps)
+                assert [item.sequence for item in again] == [item.sequence for item in first]
+                assert all(item.duplicate for item in again)
+                mixed = await stream.publisher.publish([*steps[:3], step("t", 50), step("t", 51)])
+                assert [item.duplicate for item in mixed] == [True, True, True, False, False]
+                twice = await stream.publisher.publish([step("t", 60), step("t", 60), step("t", 61)])
+                assert [item.duplicate for item in twice] == [False, True, False]
+                other = step("t", 99, key="1")
+                assert (await stream.publisher.publish([other]))[0].duplicate is False
+                expected = [f"t {n}" for n in (*range(50), 50, 51, 60, 61, 99)]
+                assert numbered(await stream.reader.read("t", 0, 100)) == expected
+
+        self.run(test())
+
+    def test_two_mebibytes_are_refused_before_anything_is_sent(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                big = Outgoing("t", "first", b"x" * 2 * 1024 * 1024, "big")
+                with pytest.raises(RelmError) as refused:
+                    await stream.publisher.publish([step("t", 1), big])
+                assert refused.value.code is Code.PAYLOAD_TOO_LARGE
+                assert await stream.reader.read("t", 0, 10) == ()
+
+        self.run(test())
+
+    # hints
+
+    def test_hints_come_in_order_and_what_is_done_never_comes_again(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                await stream.publisher.publish([step(f"t{n % 9}", n) for n in range(3000)])
+                hints = await take(stream.hints, 3000, stream.hints.done)
+                assert [hint.sequence for hint in hints] == list(range(1, 3001))
+                assert hints[10].thread == f"t{10 % 9}"
+            async with self.stream(plan) as stream:
+                await stream.publisher.publish([step("t", 3000)])
+                assert [hint.sequence for hint in await take(stream.hints, 1, stream.hints.done)] == [3001]
+
+        self.run(test())
+
+    def test_a_hint_handed_back_or_left_behind_comes_again(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                await stream.publisher.publish([step("t", n) for n in range(4)])
+                assert len(await take(stream.hints, 4, stream.hints.again)) == 4
+                back = await take(stream.hints, 4, stream.hints.done)
+                assert sorted(hint.sequence for hint in back) == [1, 2, 3, 4]
+                await stream.publisher.publish([step("t", n) for n in range(4, 8)])
+
+                async def keep(_: Sequence[Hint]) -> None:
+                    pass
+
+                await take(stream.hints, 4, keep)
+            async with self.stream(plan) as stream:
+                left = await take(stream.hints, 4, stream.hints.done)
+                assert [hint.sequence for hint in left] == [5, 6, 7, 8]
+
+        self.run(test())
+
+    def test_a_fresh_store_is_fed_from_the_beginning(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan, "old") as stream:
+                await stream.publisher.publish([step("t", n) for n in range(20)])
+                await take(stream.hints, 20, stream.hints.done)
+            async with self.stream(plan, "fresh") as stream:
+                hints = await take(stream.hints, 20, stream.hints.done)
+                assert [hint.sequence for hint in hints] == list(range(1, 21))
+
+        self.run(test())
+
+    def test_unacknowledged_hints_are_bounded(self, plan: Plan) -> None:
+        async def test() -> None:
+            limits = Limits(hints_in_flight_max=10, hints_per_fetch_max=4)
+            async with self.stream(plan, limits=limits) as stream:
+                await stream.publisher.publish([step("t", n) for n in range(30)])
+                held: list[Hint] = []
+                batches = stream.hints.batches()
+                while len(held) < 10:
+                    batch = await anext(batches)
+                    assert len(batch) <= 4
+                    held.extend(batch)
+                more = asyncio.ensure_future(anext(batches))
+                _, waiting = await asyncio.wait([more], timeout=0.3)
+                assert waiting, "an eleventh hint came while ten were in hand"
+                await stream.hints.done(held)
+                assert (await more)[0].sequence == 11
+                await batches.aclose()  # type: ignore[attr-defined]
+
+        self.run(test())
+
+    def test_a_single_hint_comes_at_once_and_close_ends_the_iterator(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                loop, arrived = asyncio.get_running_loop(), asyncio.Queue[float]()
+
+                async def listen() -> None:
+                    async for batch in stream.hints.batches():
+                        await stream.hints.done(batch)
+                        arrived.put_nowait(loop.time())
+
+                listener = asyncio.create_task(listen())
+                waits: list[float] = []
+                for n in range(20):
+                    sent = loop.time()
+                    await stream.publisher.publish([step("t", n)])
+                    waits.append(await arrived.get() - sent)
+                assert sorted(waits)[10] < 0.1, waits
+                await stream.hints.close()
+                await asyncio.wait_for(listener, 5)
+
+        self.run(test())
+
+    def test_reads_after_hints_are_complete_though_the_node_keeps_only_what_is_undone(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                cursors: dict[str, int] = {}
+                read: dict[str, list[str]] = {}
+                random_order = random.Random(7)
+
+                async def turn(hints: Sequence[Hint]) -> None:
+                    threads = sorted({hint.thread for hint in hints})
+                    random_order.shuffle(threads)
+                    requests = [(thread, cursors.get(thread, 0), 5) for thread in threads]
+                    for thread, messages in zip(threads, await stream.reader.read_many(requests), strict=True):
+                        read.setdefault(thread, []).extend(numbered(messages))
+                        if messages:
+                            cursors[thread] = messages[-1].sequence
+                    await stream.hints.done([hint for hint in hints if hint.sequence <= cursors[hint.thread]])
+                    await stream.hints.again([hint for hint in hints if hint.sequence > cursors[hint.thread]])
+
+                listener = asyncio.create_task(take(stream.hints, 10**9, turn))
+                for start in range(0, 900, 300):
+                    await stream.publisher.publish([step(f"t{n % 13}", n) for n in range(start, start + 300)])
+                expected = {f"t{k}": [f"t{k} {n}" for n in range(900) if n % 13 == k] for k in range(13)}
+                while read != expected:
+                    await asyncio.sleep(0.01)
+                listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
+
+        self.run(test())
+
+    # feeds
+
+    def test_feeds_carry_each_row_once_in_order_however_often_it_is_emitted(self, plan: Plan) -> None:
+        async def test() -> None:
+            rows = [row(f"t{n % 5}", n, kind) for n in range(1, 101) for kind in ("journal", "out", "rejected")]
+            async with self.stream(plan) as stream:
+                assert len(await stream.feeds.emit(rows[:150])) == 150
+                assert len(await stream.feeds.emit(rows[:150])) == 150
+            async with self.stream(plan) as stream:  # a new process: nothing is remembered
+                assert list(sorted(await stream.feeds.emit(rows[90:]))) == sorted(rows[90:])
+                for kind in ("journal", "out", "rejected"):
+                    page = await stream.feed_reader.page(kind, "*", 0, 1000)
+                    by_thread = {f"t{k}": [m.sequence for m in page if m.thread == f"t{k}"] for k in range(5)}
+                    assert by_thread == {f"t{k}": [n for n in range(1, 101) if n % 5 == k] for k in range(5)}
+
+        self.run(test())
+
+    def test_a_lost_acknowledgement_does_not_double_a_row(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as ours, self.stream(plan, "other") as theirs:
+                await ours.feeds.emit([row("t", 1), row("t", 2)])
+                await theirs.feeds.emit([row("t", 3)])  # stored, and `ours` never heard of it
+                assert len(await ours.feeds.emit([row("t", 3), row("t", 4)])) == 2
+                page = await ours.feed_reader.page("journal", "t", 0)
+                assert [message.sequence for message in page] == [1, 2, 3, 4]
+
+        self.run(test())
+
+    def test_a_frame_too_large_for_the_wire_says_so_and_does_not_hold_up_the_feed(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                body = orjson.dumps({"thread": "t", "to_sequence": 1, "rejections": ["x" * 2_000_000]}).decode()
+                rows = [OutboxRow("t", 1, "rejected", body), row("t", 2, "rejected")]
+                assert len(await stream.feeds.emit(rows)) == 2
+                page = await stream.feed_reader.page("rejected", "t", 0)
+                assert orjson.loads(page[0].body) == {"thread": "t", "to_sequence": 1, "truncated": True}
+                assert page[1].sequence == 2
+
+        self.run(test())
+
+    def test_followers_see_all_from_a_position_and_live_without_a_gap(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                await stream.feeds.emit([row(f"t{n % 2}", n) for n in range(1, 301)])
+                position = (await stream.feed_reader.page("journal", "*", 0, 100))[-1].position
+                async with (
+                    stream.follow("journal", after=position) as late,
+                    stream.follow("journal", "t1") as live,
+                    stream.follow("journal", "t1", after=0, from_sequence=298) as from_sequence,
+                ):
+                    await stream.feeds.emit([row(f"t{n % 2}", n) for n in range(301, 311)])
+                    assert await follow(late, 210) == [(f"t{n % 2}", n) for n in range(101, 311)]
+                    assert await follow(live, 5) == [("t1", n) for n in range(301, 311, 2)]
+                    assert await follow(from_sequence, 6) == [("t1", n) for n in range(299, 311, 2)]
+
+        self.run(test())
+
+    # failures
+
+    def test_nothing_acknowledged_is_missing_after_the_server_was_killed_in_mid_publish(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                told: dict[str, list[int]] = {}
+                numbers = {f"t{k}": itertools.count() for k in range(4)}
+                crashed = asyncio.Event()
+
+                async def publish(threads: Sequence[str], size: int) -> None:
+                    rounds = 0
+                    while not crashed.is_set() or rounds < 3:
+                        steps = [step(thread, next(numbers[thread])) for _ in range(size) for thread in threads]
+                        for item, place in zip(steps, await stream.publisher.publish(steps), strict=True):
+                            told.setdefault(item.thread, []).append(place.sequence)
+                        rounds += crashed.is_set()
+
+                followed = asyncio.create_task(self._follow_until(stream, crashed))
+                publishers = [asyncio.create_task(publish(*a)) for a in ((["t0", "t1"], 100), (["t2"], 1), (["t3"], 3))]
+                for _ in range(2):
+                    while sum(map(len, told.values())) < 500:
+                        await asyncio.sleep(0.005)
+                    await self.crash_and_return()
+                crashed.set()
+                await asyncio.gather(*publishers)
+                await followed
+                for thread, places in told.items():
+                    read = await stream.reader.read(thread, 0, 100_000)
+                    assert [message.sequence for message in read] == places
+                    assert numbered(read) == [f"{thread} {n}" for n in range(len(places))]
+                hints: set[int] = set()
+
+                async def done(batch: Sequence[Hint]) -> None:
+                    hints.update(hint.sequence for hint in batch)
+                    await stream.hints.done(batch)
+
+                expected = {place for places in told.values() for place in places}
+                listener = asyncio.create_task(take(stream.hints, 10**9, done))
+                while hints < expected:
+                    await asyncio.sleep(0.01)
+                listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
+                assert hints == expected
+
+        self.run(test())
+
+    async def _follow_until(self, stream: NatsStream, crashed: asyncio.Event) -> None:
+        """A follower and a feed writer that live through the crash: each row comes, once and in order."""
+        async with stream.follow("journal", "f") as messages:
+            sequence = 0
+            while not crashed.is_set() or sequence < 50:
+                sequence += 1
+                left = [row("f", sequence)]
+                while left:
+                    try:
+                        sent = await stream.feeds.emit(left)
+                    except RelmError as error:
+                        assert error.code is Code.UNREACHABLE
+                        continue
+                    left = [item for item in left if item not in sent]
+                await asyncio.sleep(0.002)
+            assert await follow(messages, sequence) == [("f", n) for n in range(1, sequence + 1)]
+
+    def test_hints_in_hand_survive_a_crash_of_the_server(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                await stream.publisher.publish([step("t", n) for n in range(10)])
+
+                async def first_half(batch: Sequence[Hint]) -> None:
+                    await stream.hints.done([hint for hint in batch if hint.sequence <= 5])
+
+                await take(stream.hints, 10, first_half)
+                await self.crash_and_return()
+                seen: set[int] = set()
+
+                async def done(batch: Sequence[Hint]) -> None:
+                    seen.update(hint.sequence for hint in batch)
+                    await stream.hints.done(batch)
+
+                listener = asyncio.create_task(take(stream.hints, 10**9, done))
+                while not seen >= {6, 7, 8, 9, 10}:
+                    await asyncio.sleep(0.01)
+                listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
+
+        self.run(test())
+
+    def test_streams_of_other_laws_are_refused(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan):
+                pass
+            other = plan_of(plan.machine, contest=True)
+            with pytest.raises(RelmError) as refused:
+                async with self.stream(other):
+                    pass
+            assert refused.value.code is Code.TOPOLOGY_MISMATCH
+            witness = orjson.loads(orjson.dumps(dict(refused.value.witness)))
+            assert witness["expected"]["laws_digest"] == other.laws_digest
+            assert witness["found"]["laws_digest"] == plan.laws_digest
+            assert witness["found"]["matrix_digest"] == plan.matrix_digest
+
+        self.run(test())

@@ -1,0 +1,276 @@
+"""Goal: what a turn adds to order and sections is refused exactly when it breaks a law.
+
+Method: real proposals with one cell changed, each law by brute force over ids and rows; every law at least 20 times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+
+import orjson
+from tests.unit.gates.constraint_turns_of import random_plan, random_turn
+
+from relmachine.errors import Code
+from relmachine.gates.constraint_programs import solve
+from relmachine.gates.constraint_turns import TURN_PROGRAMS, TurnFacts
+from relmachine.gates.constraints import ConstraintChecker
+from relmachine.kernel.limits import Limits
+from relmachine.kernel.proposal import ContributionRow, Proposal
+from relmachine.kernel.state import initial_state
+from relmachine.kernel.verdicts import GateName
+
+MUTANTS = 20
+ONCE = frozenset({"first", "second"})
+LAWS = {
+    "extension_depth",
+    "extension_acyclic",
+    "event_new",
+    "parent_inside",
+    "tier",
+    "turn_once",
+    "turn_overlap",
+    "turn_gluing",
+    "turn_inside",
+}
+PLAN = random_plan(random.Random(11), claims=8)
+
+Found = set[tuple[int, int, str]]
+Row = TypeVar("Row", bound=NamedTuple)
+
+
+def lawful_round(rng: random.Random) -> list[Proposal]:
+    """Turns of three threads that have a past, and the turn of a fork that does the same as the first."""
+    states = []
+    for thread in range(3):
+        past = random_turn(PLAN, rng, initial_state(PLAN, f"t{thread}"), rng.randint(1, 5))
+        states.append(past.after)
+    seed, steps = rng.random(), rng.randint(2, 5)
+    same = [states[0], replace(states[0], thread="fork")]
+    return [
+        *(random_turn(PLAN, random.Random(seed), state, steps) for state in same),
+        *(random_turn(PLAN, rng, state, rng.randint(1, 5)) for state in states[1:]),
+    ]
+
+
+def with_row(rows: tuple[Row, ...], place: int, **cells: object) -> tuple[Row, ...]:
+    return (*rows[:place], rows[place]._replace(**cells), *rows[place + 1 :])
+
+
+def change_depth(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    depth = turn.histories[place].depth + rng.choice((-1, 1))
+    return replace(turn, histories=with_row(turn.histories, place, depth=depth))
+
+
+def change_tier(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    return replace(turn, events=with_row(turn.events, place, tier=turn.events[place].tier + rng.choice((-1, 1))))
+
+
+def change_parents(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    parents = orjson.loads(turn.events[place].parents)
+    others = [event.event_id for event in turn.events] + [last.event_id for last in turn.before.lasts.values()]
+    parents = rng.sample(parents, min(len(parents), rng.randint(0, 2))) + [rng.choice([*others, "unknown"])]
+    return replace(turn, events=with_row(turn.events, place, parents=orjson.dumps(parents).decode()))
+
+
+def change_source(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    source = rng.choice(["unknown", turn.before.head, turn.histories[place].history_id])
+    return replace(turn, extensions=with_row(turn.extensions, place, source=source))
+
+
+def repeat_history(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    again = rng.choice([turn.before.head, *(row.history_id for row in turn.histories[:place])])
+    return replace(
+        turn,
+        histories=with_row(turn.histories, place, history_id=again),
+        extensions=with_row(turn.extensions, place, target=again),
+        thread_events=with_row(turn.thread_events, place, history_id=again),
+    )
+
+
+def repeat_event(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    past = [last.event_id for last in turn.before.lasts.values()]
+    again = rng.choice([*past, *(event.event_id for event in turn.events[:place])])
+    return replace(
+        turn,
+        events=with_row(turn.events, place, event_id=again),
+        thread_events=with_row(turn.thread_events, place, event_id=again),
+    )
+
+
+def change_once(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    row = ContributionRow(turn.events[place].event_id, "first", rng.choice(['"always this"', '"another"']))
+    return replace(turn, contributions=(*turn.contributions, row))
+
+
+def change_value_before(rng: random.Random, turn: Proposal, _: int) -> Proposal:
+    return replace(turn, before=replace(turn.before, values={"first": rng.choice(['"always this"', '"another"'])}))
+
+
+def tell_twice(rng: random.Random, turn: Proposal, place: int) -> Proposal:
+    row = ContributionRow(turn.events[place].event_id, "all", rng.choice([f'"{place}"', '"another"']))
+    return replace(turn, contributions=(*turn.contributions, row))
+
+
+def stray_contribution(rng: random.Random, turn: Proposal, _: int) -> Proposal:
+    past = [last.event_id for last in turn.before.lasts.values()]
+    row = ContributionRow(rng.choice([*past, "unknown"]), rng.choice(["all", "first"]), '"astray"')
+    return replace(turn, contributions=(*turn.contributions, row))
+
+
+def change_section(_: random.Random, turn: Proposal, place: int) -> Proposal:
+    return replace(turn, histories=with_row(turn.histories, place, section_digest="another"))
+
+
+def change_contribution(rng: random.Random, turn: Proposal, _: int) -> Proposal:
+    place = rng.randrange(len(turn.contributions))
+    return replace(turn, contributions=with_row(turn.contributions, place, value='"another"'))
+
+
+MUTATIONS: tuple[Callable[[random.Random, Proposal, int], Proposal], ...] = (
+    change_depth,
+    change_tier,
+    change_parents,
+    change_source,
+    repeat_history,
+    repeat_event,
+    change_once,
+    change_value_before,
+    tell_twice,
+    stray_contribution,
+    change_section,
+    change_contribution,
+)
+
+
+def mutated_round(rng: random.Random) -> list[Proposal]:
+    turns = lawful_round(rng)
+    which = rng.randrange(len(turns))
+    turns[which] = rng.choice(MUTATIONS)(rng, turns[which], rng.randrange(len(turns[which].events)))
+    return turns
+
+
+def broken_turns(turns: Sequence[Proposal]) -> Found:
+    """Every (turn, place, law) that is broken, by ids."""
+    found: Found = set()
+    told: dict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
+    sections: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for number, turn in enumerate(turns):
+        found |= {(number, place, law) for place, law in _broken_order(turn) | _broken_values(turn)}
+        places = {event.event_id: place for place, event in enumerate(turn.events)}
+        for event, field, value in turn.contributions:
+            if event in places:
+                told[event, field].append((number, places[event], value))
+        for place, row in enumerate(turn.histories):
+            sections[row.history_id].append((number, place, row.section_digest))
+    for law, tellings in (("turn_overlap", told), ("turn_gluing", sections)):
+        for each in tellings.values():
+            for turn, place, value in each:
+                if any(earlier[:2] <= (turn, place) and earlier[2] != value for earlier in each):
+                    found.add((turn, place, law))
+    return found
+
+
+def _broken_order(turn: Proposal) -> set[tuple[int, str]]:
+    found: set[tuple[int, str]] = set()
+    tiers = {last.event_id: last.tier for last in turn.before.lasts.values()}
+    depths = {turn.before.head: turn.before.depth}
+    for place, (event, history) in enumerate(zip(turn.events, turn.histories, strict=True)):
+        parents = orjson.loads(event.parents)
+        known = [tiers[parent] for parent in parents if parent in tiers]
+        if len(known) < len(parents):
+            found.add((place, "parent_inside"))
+        if (known or not parents) and event.tier != 1 + max(known, default=0):
+            found.add((place, "tier"))
+        if event.event_id in tiers:
+            found.add((place, "event_new"))
+        if depths.get(turn.extensions[place].source) != history.depth - 1:
+            found.add((place, "extension_depth"))
+        if depths.get(history.history_id, history.depth) != history.depth:
+            found.add((place, "extension_acyclic"))
+        tiers[event.event_id] = event.tier
+        depths[history.history_id] = history.depth
+    return found
+
+
+def _broken_values(turn: Proposal) -> set[tuple[int, str]]:
+    places = {event.event_id: place for place, event in enumerate(turn.events)}
+    strays = {(0, "turn_inside") for row in turn.contributions if row.event_id not in places}
+    found: set[tuple[int, str]] = set()
+    for field in ONCE:
+        written = [
+            (places[row.event_id], row.value)
+            for row in turn.contributions
+            if row.field == field and row.event_id in places
+        ]
+        if written and field in turn.before.values:
+            written.append((-1, turn.before.values[field]))
+        first = min((place for place, _ in written), default=0)
+        wanted = {value for place, value in written if place == first}
+        found |= {(place, "turn_once") for place, value in written if wanted != {value}}
+    return strays | found
+
+
+def solved(turns: Sequence[Proposal]) -> Found:
+    facts = TurnFacts(turns, ONCE, first=7)
+    return {(*facts.place(found.subject), found.law) for found in solve(TURN_PROGRAMS, facts.text)}
+
+
+def test_turns_are_refused_exactly_when_a_law_breaks() -> None:
+    rng, seen = random.Random(21), Counter[str]()
+    checker = ConstraintChecker(PLAN, Limits())
+    rounds = 0
+    while set(seen) != LAWS or min(seen.values()) < MUTANTS:
+        turns = mutated_round(rng)
+        expected = broken_turns(turns)
+        assert solved(turns) == expected
+        answers = asyncio.run(checker.check(turns))
+        for number, answer in enumerate(answers):
+            mine = sorted((place, law) for turn, place, law in expected if turn == number)
+            assert list(answer) == [turns[number].thread_events[place].seq for place, _ in mine[:1]]
+            for refusal in answer.values():
+                assert (refusal.code, refusal.gate) == (Code.LAW_VIOLATED, GateName.LAWS)
+                assert refusal.witness["law"] in {law for place, law in mine if place == mine[0][0]}
+        seen.update(law for _, _, law in expected)
+        rounds += 1
+    assert checker.solves == rounds
+
+
+def test_lawful_turns_are_never_refused() -> None:
+    rng = random.Random(22)
+    checker = ConstraintChecker(PLAN, Limits())
+    for _ in range(60):
+        turns = lawful_round(rng)
+        assert broken_turns(turns) == solved(turns) == set()
+        assert asyncio.run(checker.check(turns)) == [{} for _ in turns]
+
+
+def test_witnesses_name_ids_fields_and_values() -> None:
+    turn = lawful_round(random.Random(23))[2]
+    witness = {}
+    once = replace(
+        turn,
+        before=replace(turn.before, values={"first": '"old"'}),
+        contributions=(ContributionRow(turn.events[0].event_id, "first", '"new"'),),
+    )
+    past = next(iter(turn.before.lasts.values())).event_id
+    stray = replace(turn, contributions=(ContributionRow(past, "all", '"new"'),))
+    again = repeat_event(random.Random(1), turn, 0)
+    cycle = repeat_history(random.Random(1), turn, 0)
+    for name, mutant in (("once", once), ("stray", stray), ("again", again), ("cycle", cycle)):
+        (answer,) = asyncio.run(ConstraintChecker(PLAN, Limits()).check([mutant]))
+        (refusal,) = answer.values()
+        witness[name] = refusal.witness["elements"]
+        assert refusal.witness["history"] == mutant.histories[0].history_id
+        assert refusal.witness["event"] == mutant.events[0].event_id
+        assert refusal.sentence
+    assert witness == {
+        "once": ["first", '"old"', '"new"'],
+        "stray": [past],
+        "again": [again.events[0].event_id],
+        "cycle": [turn.before.head, turn.before.depth, turn.before.depth + 1],
+    }
