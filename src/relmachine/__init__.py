@@ -1,11 +1,36 @@
-"""A distributed relational machine runtime: what a machine's author imports."""
+"""A distributed relational machine runtime: what a machine's author imports.
+
+Names are loaded when first asked for (PEP 562), so that a command line that asks for none of them starts at once.
+"""
 
 from __future__ import annotations
 
-from relmachine.errors import Code, RelmError
-from relmachine.machine.declaration import claim, field
-from relmachine.machine.machine import Machine
-from relmachine.machine.section import Section
-from relmachine.machine.view import View
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relmachine.errors import Code, RelmError
+    from relmachine.machine.declaration import claim, field
+    from relmachine.machine.machine import Machine
+    from relmachine.machine.section import Section
+    from relmachine.machine.view import View
 
 __all__ = ["Code", "Machine", "RelmError", "Section", "View", "claim", "field"]
+
+_HOMES = {
+    "Code": "errors",
+    "Machine": "machine.machine",
+    "RelmError": "errors",
+    "Section": "machine.section",
+    "View": "machine.view",
+    "claim": "machine.declaration",
+    "field": "machine.declaration",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -61,14 +61,20 @@ def row(thread: str, seq: int, kind: str = "journal") -> OutboxRow:
     return OutboxRow(thread, seq, kind, orjson.dumps(body).decode())  # type: ignore[arg-type]
 
 
-async def take(hints: Hints, count: int, act: Callable[[Sequence[Hint]], Awaitable[None]]) -> list[Hint]:
-    """The first `count` hints, each batch given to `act`."""
+async def take(
+    hints: Hints,
+    act: Callable[[Sequence[Hint]], Awaitable[None]],
+    *,
+    count: int = 0,
+    enough: Callable[[], bool] | None = None,
+) -> list[Hint]:
+    """Hints, each batch given to `act`, until there are `count` of them, or `enough` says so."""
     taken: list[Hint] = []
     batches = hints.batches()
     async for batch in batches:
         taken.extend(batch)
         await act(batch)
-        if len(taken) >= count:
+        if enough() if enough else len(taken) >= count:
             break
     await batches.aclose()  # type: ignore[attr-defined]
     return taken
@@ -210,12 +216,12 @@ class StreamContract(ABC):
         async def test() -> None:
             async with self.stream(plan) as stream:
                 await stream.publisher.publish([step(f"t{n % 9}", n) for n in range(3000)])
-                hints = await take(stream.hints, 3000, stream.hints.done)
+                hints = await take(stream.hints, stream.hints.done, count=3000)
                 assert [hint.sequence for hint in hints] == list(range(1, 3001))
                 assert hints[10].thread == f"t{10 % 9}"
             async with self.stream(plan) as stream:
                 await stream.publisher.publish([step("t", 3000)])
-                assert [hint.sequence for hint in await take(stream.hints, 1, stream.hints.done)] == [3001]
+                assert [hint.sequence for hint in await take(stream.hints, stream.hints.done, count=1)] == [3001]
 
         self.run(test())
 
@@ -223,17 +229,17 @@ class StreamContract(ABC):
         async def test() -> None:
             async with self.stream(plan) as stream:
                 await stream.publisher.publish([step("t", n) for n in range(4)])
-                assert len(await take(stream.hints, 4, stream.hints.again)) == 4
-                back = await take(stream.hints, 4, stream.hints.done)
+                assert len(await take(stream.hints, stream.hints.again, count=4)) == 4
+                back = await take(stream.hints, stream.hints.done, count=4)
                 assert sorted(hint.sequence for hint in back) == [1, 2, 3, 4]
                 await stream.publisher.publish([step("t", n) for n in range(4, 8)])
 
                 async def keep(_: Sequence[Hint]) -> None:
                     pass
 
-                await take(stream.hints, 4, keep)
+                await take(stream.hints, keep, count=4)
             async with self.stream(plan) as stream:
-                left = await take(stream.hints, 4, stream.hints.done)
+                left = await take(stream.hints, stream.hints.done, count=4)
                 assert [hint.sequence for hint in left] == [5, 6, 7, 8]
 
         self.run(test())
@@ -242,9 +248,9 @@ class StreamContract(ABC):
         async def test() -> None:
             async with self.stream(plan, "old") as stream:
                 await stream.publisher.publish([step("t", n) for n in range(20)])
-                await take(stream.hints, 20, stream.hints.done)
+                await take(stream.hints, stream.hints.done, count=20)
             async with self.stream(plan, "fresh") as stream:
-                hints = await take(stream.hints, 20, stream.hints.done)
+                hints = await take(stream.hints, stream.hints.done, count=20)
                 assert [hint.sequence for hint in hints] == list(range(1, 21))
 
         self.run(test())
@@ -309,14 +315,11 @@ class StreamContract(ABC):
                     await stream.hints.done([hint for hint in hints if hint.sequence <= cursors[hint.thread]])
                     await stream.hints.again([hint for hint in hints if hint.sequence > cursors[hint.thread]])
 
-                listener = asyncio.create_task(take(stream.hints, 10**9, turn))
+                expected = {f"t{k}": [f"t{k} {n}" for n in range(900) if n % 13 == k] for k in range(13)}
+                listener = asyncio.create_task(take(stream.hints, turn, enough=lambda: read == expected))
                 for start in range(0, 900, 300):
                     await stream.publisher.publish([step(f"t{n % 13}", n) for n in range(start, start + 300)])
-                expected = {f"t{k}": [f"t{k} {n}" for n in range(900) if n % 13 == k] for k in range(13)}
-                while read != expected:
-                    await asyncio.sleep(0.01)
-                listener.cancel()
-                await asyncio.gather(listener, return_exceptions=True)
+                await listener
 
         self.run(test())
 
@@ -329,7 +332,7 @@ class StreamContract(ABC):
                 assert len(await stream.feeds.emit(rows[:150])) == 150
                 assert len(await stream.feeds.emit(rows[:150])) == 150
             async with self.stream(plan) as stream:  # a new process: nothing is remembered
-                assert list(sorted(await stream.feeds.emit(rows[90:]))) == sorted(rows[90:])
+                assert sorted(await stream.feeds.emit(rows[90:])) == sorted(rows[90:])
                 for kind in ("journal", "out", "rejected"):
                     page = await stream.feed_reader.page(kind, "*", 0, 1000)
                     by_thread = {f"t{k}": [m.sequence for m in page if m.thread == f"t{k}"] for k in range(5)}
@@ -383,8 +386,9 @@ class StreamContract(ABC):
         async def test() -> None:
             async with self.stream(plan) as stream:
                 told: dict[str, list[int]] = {}
+                marks = [20, 60]  # how far every publisher has got when the server dies
                 numbers = {f"t{k}": itertools.count() for k in range(4)}
-                crashed = asyncio.Event()
+                crashed, busy = asyncio.Event(), asyncio.Event()
 
                 async def publish(threads: Sequence[str], size: int) -> None:
                     rounds = 0
@@ -392,13 +396,16 @@ class StreamContract(ABC):
                         steps = [step(thread, next(numbers[thread])) for _ in range(size) for thread in threads]
                         for item, place in zip(steps, await stream.publisher.publish(steps), strict=True):
                             told.setdefault(item.thread, []).append(place.sequence)
+                        if marks and min(len(told.get(thread, [])) for thread in numbers) > marks[0]:
+                            busy.set()
                         rounds += crashed.is_set()
 
                 followed = asyncio.create_task(self._follow_until(stream, crashed))
-                publishers = [asyncio.create_task(publish(*a)) for a in ((["t0", "t1"], 100), (["t2"], 1), (["t3"], 3))]
-                for _ in range(2):
-                    while sum(map(len, told.values())) < 500:
-                        await asyncio.sleep(0.005)
+                publishers = [asyncio.create_task(publish(*a)) for a in ((["t0", "t1"], 20), (["t2"], 1), (["t3"], 3))]
+                while marks:
+                    busy.clear()
+                    await busy.wait()
+                    marks.pop(0)
                     await self.crash_and_return()
                 crashed.set()
                 await asyncio.gather(*publishers)
@@ -414,11 +421,7 @@ class StreamContract(ABC):
                     await stream.hints.done(batch)
 
                 expected = {place for places in told.values() for place in places}
-                listener = asyncio.create_task(take(stream.hints, 10**9, done))
-                while hints < expected:
-                    await asyncio.sleep(0.01)
-                listener.cancel()
-                await asyncio.gather(listener, return_exceptions=True)
+                await take(stream.hints, done, enough=lambda: hints >= expected)
                 assert hints == expected
 
         self.run(test())
@@ -448,7 +451,7 @@ class StreamContract(ABC):
                 async def first_half(batch: Sequence[Hint]) -> None:
                     await stream.hints.done([hint for hint in batch if hint.sequence <= 5])
 
-                await take(stream.hints, 10, first_half)
+                await take(stream.hints, first_half, count=10)
                 await self.crash_and_return()
                 seen: set[int] = set()
 
@@ -456,11 +459,7 @@ class StreamContract(ABC):
                     seen.update(hint.sequence for hint in batch)
                     await stream.hints.done(batch)
 
-                listener = asyncio.create_task(take(stream.hints, 10**9, done))
-                while not seen >= {6, 7, 8, 9, 10}:
-                    await asyncio.sleep(0.01)
-                listener.cancel()
-                await asyncio.gather(listener, return_exceptions=True)
+                await take(stream.hints, done, enough=lambda: seen >= {6, 7, 8, 9, 10})
 
         self.run(test())
 

@@ -62,7 +62,7 @@ CASES: Mapping[str, Case] = {
     "empty": Case(b"", "not_json", 400),
     "prose": Case(b"receive it, please", "not_json", 400),
     "cut off": Case(body()[:-9], "not_json", 400),
-    "not UTF-8": Case(b'{"id":"\xff"}', "not_json", 400),
+    "not UTF-8": Case(b'{"id":"\xff"}', "text_invalid", 400),
     "array": Case(b"[1,2]", "envelope_invalid", 422),
     "null": Case(b"null", "envelope_invalid", 422),
     # wrong types
@@ -75,6 +75,8 @@ CASES: Mapping[str, Case] = {
     "datetime without zone": Case(body(data={"at": "2024-01-02T03:04:05"}), "payload_invalid", 422),
     # missing members
     "no id": Case(body(id=...), "envelope_invalid", 422),
+    "empty id": Case(body(id=""), "envelope_invalid", 422),
+    "id of 300 characters": Case(body(id="i" * 300), "envelope_invalid", 422),
     "no source": Case(body(source=...), "envelope_invalid", 422),
     "no type": Case(body(type=...), "envelope_invalid", 422),
     "no required member": Case(body(type="register", data={}), "payload_invalid", 422, "register"),
@@ -97,6 +99,7 @@ CASES: Mapping[str, Case] = {
     "infinity": Case(body(type="check", data={"fee": float("inf")}), "number_invalid", 400, "check"),
     "integer beyond 2^53": Case(body(type="check", data={"fee": 2**60}), "number_invalid", 400, "check"),
     "lone surrogate": Case(body(data={"officer": "\ud800"}), "text_invalid", 400),
+    "lone surrogate in the id": Case(body(id="\ud800"), "text_invalid", 400),
     "lone surrogate as a name": Case(body(data={"\udc00": 1}), "text_invalid", 400),
 }
 

@@ -21,9 +21,17 @@ def thread_token(typed: str) -> str:
 
 
 def running(folder: Path) -> Context:
-    """The context of a node that runs and serves HTTP. Errors: `not_found`, `unreachable`."""
+    """The context of a node that runs. Errors: `not_found`, `unreachable`."""
     context = Context.load(folder)
-    if not context.running or context.http_url is None:
+    if not context.running:
         sentence = f"the node of {folder} does not run: start it with `relm dev MACHINE --data {folder}`"
         raise RelmError(Code.UNREACHABLE, sentence, machine=context.machine, context=str(folder))
     return context
+
+
+def http_url(context: Context) -> str:
+    """Where the node serves HTTP. Errors: `unreachable` when it does not."""
+    if context.http_url is None:
+        sentence = "the node runs without HTTP: start it with RELM_HTTP=true"
+        raise RelmError(Code.UNREACHABLE, sentence, machine=context.machine)
+    return context.http_url

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relmachine.cli.failure import command
-from relmachine.cli.options import MachineArgument
+from relmachine.cli.options import JsonOption, MachineArgument
 
 if TYPE_CHECKING:
     from relmachine.machine.machine import Machine
@@ -43,6 +45,7 @@ def dev(
     grants: Annotated[
         Path | None, typer.Option("--grants", metavar="FILE", help="JSON file of grants instead of the one shipped.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a node of MACHINE until Ctrl-C. Every option has a RELM_ variable (docs/cli.md)."""
     from relmachine.cli.serving import run, settings
@@ -56,15 +59,19 @@ def dev(
         stream_sync=None if sync is None else sync.value,
         grants=grants,
     )
-    run(_serve(load(machine), given))
+    run(_serve(load(machine), given, as_json=as_json), log_level=logging.INFO)
 
 
-async def _serve(machine: Machine, settings: Settings) -> None:
-    from relmachine.cli.output import out
+async def _serve(machine: Machine, settings: Settings, *, as_json: bool) -> None:
+    from relmachine.cli.output import out, print_json
     from relmachine.cli.serving import print_addresses, until_stopped
     from relmachine.node.node import Node
 
     async with Node.running(machine, settings) as node:
-        out().print(f"machine {machine.name} {machine.version} is ready; Ctrl-C ends it", style="bold")
-        print_addresses(out(), node.addresses())
-        await until_stopped()
+        if as_json:
+            print_json({"machine": machine.name, "version": machine.version, "addresses": node.addresses()})
+        else:
+            out().print(f"machine {machine.name} {machine.version} is ready; Ctrl-C ends it", style="bold")
+            print_addresses(out(), node.addresses())
+        sys.stdout.flush()
+        await until_stopped(node.failed())

@@ -45,11 +45,13 @@ def _console(*, stderr: bool) -> Console:
 def table(*columns: str, title: str | None = None) -> Table:
     """An empty table. A column whose name starts with `#` holds numbers and is set to the right."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        made.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
+        number = name.startswith("#") and len(name) > 1
+        made.add_column(escape(name.removeprefix("#")), justify="right" if number else "left", overflow="fold")
     return made
 
 

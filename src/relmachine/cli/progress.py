@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def replay_bars(steps: int) -> Iterator[Callable[[int, int], None] | None]:
+def replay_bars(steps: int) -> Generator[Callable[[int, int], None] | None]:
     """Yields what to call with (steps published, steps decided), or None."""
     if not sys.stderr.isatty():
         yield None

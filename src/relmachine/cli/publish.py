@@ -6,16 +6,13 @@ import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
 from relmachine.cli.failure import command
 from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption, ThreadArgument
 from relmachine.errors import Code, RelmError
-
-if TYPE_CHECKING:
-    from relmachine.node.context import Context
 
 SOURCE = "urn:relm:cli"
 
@@ -40,7 +37,7 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Publish a step on a thread. With --wait exit 1 when it is refused."""
-    from relmachine.cli.addressing import running, thread_token
+    from relmachine.cli.addressing import http_url, running, thread_token
     from relmachine.cli.output import out, print_json
 
     node, token = running(context), thread_token(thread)
@@ -55,7 +52,7 @@ def publish(
         "data": _data(data),
     }
     body = event if principal is None else {**event, "principal": principal}
-    answer = _post(node, token, body, wait=wait)
+    answer = _post(f"{http_url(node)}/threads/{token}/steps", body, wait=wait)
     if as_json:
         print_json(answer)
     elif "event" in answer:
@@ -82,12 +79,11 @@ def _data(text: str) -> dict[str, object]:
     return cast(dict[str, object], value)
 
 
-def _post(node: Context, thread: str, event: Mapping[str, object], *, wait: bool) -> dict[str, object]:
+def _post(url: str, event: Mapping[str, object], *, wait: bool) -> dict[str, object]:
     from relmachine.cli.http import post
     from relmachine.machine.canonical import canonical
 
-    query = "?wait=settled" if wait else ""
-    return post(f"{node.http_url}/threads/{thread}/steps{query}", canonical(event), "application/cloudevents+json")
+    return post(f"{url}?wait=settled" if wait else url, canonical(event), "application/cloudevents+json")
 
 
 def _print_committed(answer: dict[str, object]) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relmachine.cli.failure import Exit, command, fail, tell
+from relmachine.cli.failure import Exit, command, tell
 from relmachine.cli.options import JsonOption, MachineArgument
 
 if TYPE_CHECKING:
     from relmachine.ingest.steps import Log
     from relmachine.machine.machine import Machine
+    from relmachine.machine.plan import Plan
+    from relmachine.node.context import Context
+    from relmachine.node.node import Node
     from relmachine.node.replay import Replayed
 
 
@@ -80,12 +84,49 @@ def _replay(machine: Machine, log: Log, context: Path | None) -> Replayed:
 
 async def _through_own(machine: Machine, log: Log, folder: Path) -> Replayed:
     """Through a node of this command's own, which is gone afterwards."""
-    from relmachine.cli.progress import replay_bars
     from relmachine.cli.serving import settings
     from relmachine.node.node import Node
+
+    async with Node.running(machine, settings(data_dir=folder, http=False)) as node:
+        return await through(node, machine, log)
+
+
+async def through(node: Node, machine: Machine, log: Log) -> Replayed:
+    """Through a node of this process, with progress on stderr."""
+    from relmachine.cli.progress import replay_bars
     from relmachine.node.replay import Target
     from relmachine.node.replay import replay as replay_log
 
-    async with Node.running(machine, settings(data_dir=folder, http=False)) as node:
+    with replay_bars(log.steps) as progress:
+        return await replay_log(Target(node.stream.publisher, node.store, node.pids()), machine, log, progress)
+
+
+async def _through_running(machine: Machine, log: Log, folder: Path) -> Replayed:
+    """Through the node of another process: its stream is published to, its store's file is read."""
+    from relmachine.cli.addressing import running
+    from relmachine.cli.progress import replay_bars
+    from relmachine.kernel.limits import Limits
+    from relmachine.node.replay import Target
+    from relmachine.node.replay import replay as replay_log
+    from relmachine.store.sqlite import open_reading
+    from relmachine.stream.publisher import NatsPublisher
+    from relmachine.stream.topology import topology
+
+    node, plan = running(folder), machine.plan()
+    _check_same(node, plan)
+    async with AsyncExitStack() as stack:
+        store = open_reading(node.store_path)
+        stack.push_async_callback(store.close)
+        publisher = await NatsPublisher.start(node.nats_url, topology(plan), Limits())
+        stack.push_async_callback(publisher.close)
+        pids = [pid for pid in (node.pid, node.nats_pid) if pid is not None]
         with replay_bars(log.steps) as progress:
-            return await replay_log(Target(node.stream.publisher, node.store, node.pids()), machine, log.path, progress)
+            return await replay_log(Target(publisher, store, pids), machine, log, progress)
+
+
+def _check_same(node: Context, plan: Plan) -> None:
+    if node.laws_digest != plan.laws_digest:
+        from relmachine.errors import Code, RelmError
+
+        sentence = f"the node runs machine {node.machine!r} under other laws: replay with the machine that it runs"
+        raise RelmError(Code.MACHINE_MISMATCH, sentence, node=node.laws_digest, machine=plan.laws_digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Coroutine
@@ -34,9 +35,9 @@ def settings(**given: object) -> Settings:
         raise typer.BadParameter("; ".join(problems(error)), param_hint="options and RELM_ variables") from error
 
 
-def run(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run `work` to its end on the fastest loop there is, with the log on stderr. Ctrl-C cancels it."""
-    _log_to_stderr()
+def run(work: Coroutine[Any, Any, _Result], *, log_level: int = logging.WARNING) -> _Result:
+    """Run `work` to its end on the fastest loop there is, with its log on stderr. Ctrl-C cancels it."""
+    _log_to_stderr(log_level)
     try:
         import uvloop
     except ImportError:
@@ -44,13 +45,18 @@ def run(work: Coroutine[Any, Any, _Result]) -> _Result:
     return uvloop.run(work)
 
 
-async def until_stopped() -> None:
-    """Return at the first SIGINT or SIGTERM, so that the node closes in order."""
+async def until_stopped(failed: Coroutine[Any, Any, None]) -> None:
+    """Return at the first SIGINT or SIGTERM, so that the node closes in order; raise what `failed` raises."""
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # loops on Windows: Ctrl-C cancels the task there
             loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    tasks = {asyncio.create_task(stopped.wait()), asyncio.create_task(failed)}
+    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def print_addresses(console: Console, addresses: dict[str, str]) -> None:
@@ -61,7 +67,10 @@ def print_addresses(console: Console, addresses: dict[str, str]) -> None:
     console.print(made)
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(level: int) -> None:
     import structlog
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,8 +1,8 @@
 """Facts of what turns would add to the order of histories and to sections, in as few lines as the laws allow.
 
 A fact is written only where something could disagree; `docs/constraints.md` says why that loses nothing. A turn takes a
-block of numbers: one for the last event of each type before it, one for the history before it, then one for each step,
-which stands for the step's event and for the history that ends with it.
+block of numbers: one for the history before it, with all its events, then one for each step, which stands for the
+step's event and for the history that ends with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ TURN_PROGRAMS = ("prefix_order_covers", "sheaf_conditions_turns")
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Place = tuple[int | str, int]  # number and tier of an event
-_Seen = dict[str, _Place]
 _ABSENT: _Place = ("#sup", -1)
 _NONE: _Place = (0, 0)
 
@@ -32,21 +31,24 @@ class TurnFacts:
 
     def __init__(self, proposals: Sequence[Proposal], once: frozenset[str], first: int) -> None:
         self._proposals, self._once = proposals, once
-        self._blocks: list[int] = []
-        self._names = {kind: Numbers() for kind in ("field", "value", "shared", "rewritten")}
+        self._starts: list[int] = []
+        self._names = {kind: Numbers() for kind in ("field", "value", "shared", "rewritten", "stray")}
         self._lines: list[str] = []
         self._told_again = _repeated([row[:2] for proposal in proposals for row in proposal.contributions])
         self._rewritten = _repeated([row.history_id for proposal in proposals for row in proposal.histories])
         for proposal in proposals:
-            self._blocks.append(first)
-            self._turn(proposal, first)
-            first += len(proposal.before.lasts) + 1 + len(proposal.events)
+            self._starts.append(first)
+            if proposal.events:
+                self._order(proposal, first)
+                self._values(proposal, first)
+                self._repeats(proposal, first)
+            first += 1 + len(proposal.events)
         self.text = "".join(self._lines)
 
     def place(self, number: int) -> tuple[int, int]:
         """The proposal that a step's number belongs to, and the step's place in it; -1 for the history before."""
-        turn = bisect_right(self._blocks, number) - 1
-        return turn, number - self._blocks[turn] - len(self._proposals[turn].before.lasts) - 1
+        turn = bisect_right(self._starts, number) - 1
+        return turn, number - self._starts[turn] - 1
 
     def name(self, kind: str, number: int) -> str:
         """What a number in a witness stands for: an id, a field, or the canonical JSON of a value."""
@@ -54,67 +56,59 @@ class TurnFacts:
             return self._names[kind].name(number)
         turn, place = self.place(number)
         proposal = self._proposals[turn]
-        if place < -1:
-            return list(proposal.before.lasts.values())[place + 1].event_id
         if kind == "event":
             return proposal.events[place].event_id
         return proposal.histories[place].history_id if place >= 0 else proposal.before.head
 
-    def _turn(self, proposal: Proposal, first: int) -> None:
-        if not proposal.events:
-            return
-        lasts = proposal.before.lasts.values()
-        seen = {last.event_id: (number, last.tier) for number, last in enumerate(lasts, first)}
-        start = first + len(lasts)
-        self._order(proposal, start, seen)
-        self._values(proposal, start, seen)
-        self._repeats(proposal, start)
-
-    def _order(self, proposal: Proposal, start: int, seen: _Seen) -> None:
-        """A `step` for each event, joined from its rows; adds the turn's events to `seen`."""
+    def _order(self, proposal: Proposal, start: int) -> None:
+        """A `step` for each event, joined from its rows."""
         write = self._lines.append
+        tiers = {last.event_id: last.tier for last in proposal.before.lasts.values()}
+        new: dict[str, _Place] = {}
         histories = {proposal.before.head: (start, proposal.before.depth)}
+
+        def seen(event: str) -> _Place:
+            return new[event] if event in new else (start, tiers[event]) if event in tiers else _ABSENT
+
         rows = zip(proposal.events, proposal.thread_events, proposal.histories, proposal.extensions, strict=True)
         for number, (event, placed, history, extension) in enumerate(rows, start + 1):
             identity, target, depth, tier = event.event_id, history.history_id, history.depth, event.tier
             assert placed.event_id == identity, "the rows of a proposal stand in the order of its events"
             assert placed.history_id == target == extension.target, "the rows of a step name one history"
-            parents = [seen.get(parent, _ABSENT) for parent in orjson.loads(event.parents)]
+            parents = [seen(parent) for parent in orjson.loads(event.parents)]
             if len(parents) > 1:
                 parents.sort(key=_tier, reverse=True)
                 self._lines += [f"beside({number},{tier},{other},{height})." for other, height in parents[1:]]
             parent, height = parents[0] if parents else _NONE
             source = histories[extension.source][1] if extension.source in histories else "#sup"
             write(f"step({number},{source},{depth},{tier},{parent},{height}).")
-            if identity in seen:
-                write(f"again({number},{seen[identity][0]}).")
+            if identity in new or identity in tiers:
+                write(f"again({number}).")
             if target in histories:
                 write(f"same({number},{depth},{histories[target][0]},{histories[target][1]}).")
-            seen[identity] = number, tier
+            new[identity] = number, tier
             histories[target] = number, depth
 
-    def _values(self, proposal: Proposal, start: int, seen: _Seen) -> None:
+    def _values(self, proposal: Proposal, start: int) -> None:
         """The values of the `once` fields that the turn writes, and contributions of events it does not add."""
-        once, before = self._once, proposal.before.values
-        numbers = {row[0]: number for number, row in enumerate(proposal.events, start + 1)}
+        before, numbers = proposal.before.values, _numbers(proposal, start)
         fields, values = self._names["field"], self._names["value"]
         compared: set[str] = set()
-        for event, field, value in [row for row in proposal.contributions if row[1] in once]:
-            number = numbers.get(event)
-            if number is None:
-                continue  # a stray
+        for event, field, value in [row for row in proposal.contributions if row[1] in self._once]:
+            if event not in numbers:
+                continue  # told as a stray
             if field in before and field not in compared:
                 self._lines.append(f"value({start},{fields.of(field)},{start},{values.of(before[field])}).")
             compared.add(field)
-            self._lines.append(f"value({start},{fields.of(field)},{number},{values.of(value)}).")
+            self._lines.append(f"value({start},{fields.of(field)},{numbers[event]},{values.of(value)}).")
         for event in {row[0] for row in proposal.contributions}.difference(numbers):
-            self._lines.append(f"stray({start + 1},{seen.get(event, _ABSENT)[0]}).")
+            self._lines.append(f"stray({start + 1},{self._names['stray'].of(event)}).")
 
     def _repeats(self, proposal: Proposal, start: int) -> None:
         """What the round tells more than once: a contribution of one event to one field, the section of a history."""
         names = self._names
         if self._told_again:
-            numbers = {event.event_id: number for number, event in enumerate(proposal.events, start + 1)}
+            numbers = _numbers(proposal, start)
             for event, field, value in proposal.contributions:
                 if (event, field) in self._told_again and event in numbers:
                     told = f"{names['shared'].of(event)},{names['field'].of(field)},{numbers[event]}"
@@ -124,6 +118,11 @@ class TurnFacts:
                 if row.history_id in self._rewritten:
                     section = names["value"].of(row.section_digest)
                     self._lines.append(f"section({names['rewritten'].of(row.history_id)},{number},{section}).")
+
+
+def _numbers(proposal: Proposal, start: int) -> dict[str, int]:
+    """Numbers of the turn's events, by id."""
+    return {event.event_id: number for number, event in enumerate(proposal.events, start + 1)}
 
 
 def _tier(place: _Place) -> int:

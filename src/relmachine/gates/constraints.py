@@ -85,7 +85,7 @@ class ConstraintChecker:
         return broken, unknown
 
     def _first_seen(self, unknown: Sequence[_Unknown]) -> tuple[FirstSeen, dict[str, Refusal | None]]:
-        """What to ask of the solver: the pairs, and the fibers they lead to unless known; and what is known of these."""
+        """What to ask the solver: the pairs, and the fibers they lead to unless known; and what is known of these."""
         first_seen = FirstSeen(self._limits.fiber_table_elements_max)
         known: dict[str, Refusal | None] = {}
         for _, _, later, earlier in unknown:

@@ -31,9 +31,10 @@ class Dispatcher:
         self.unfinished = 0
         self.failures = 0
 
-    def start(self) -> None:
-        """Begin to take hints."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin to take hints. The task ends only by `close`, or by the error that ended the hints for good."""
         self._task = asyncio.create_task(self._run(), name="dispatcher")
+        return self._task
 
     async def close(self) -> None:
         """Take no more hints; hints that are not acknowledged will come again, to this node or another."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 
-from relmachine.algebra.identity import digest
 from relmachine.errors import Code, RelmError
 from relmachine.ingest.fault import Fault
 from relmachine.ingest.members import payload, sources
@@ -27,12 +25,6 @@ class LogStep:
     thread: str
     step_token: str
     body: bytes
-
-    @property
-    def message_id(self) -> str:
-        """The same for the same message only. A stream drops what repeats one, so the step key would not do: another
-        payload under an old key must arrive, to be refused."""
-        return digest("message", self.thread, self.step_token, sha256(self.body).hexdigest())
 
 
 def cases(

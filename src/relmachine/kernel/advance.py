@@ -26,7 +26,7 @@ from relmachine.kernel.proposal import (
     ThreadEventRow,
     TransitionRow,
 )
-from relmachine.kernel.standing import fiber_of, settled
+from relmachine.kernel.standing import fiber_of, settled, touches
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Admitted, Decided, Refused, Repeated
 from relmachine.machine.plan import Plan, Reducer, StepPlan
@@ -116,9 +116,7 @@ class _Turn:
         self.asserted |= step.asserts
         self.standing = (self.standing | step.asserts) & ~step.contests
         self.vetoed |= step.vetoes
-        for touch, mask in (("assert", step.asserts), ("contest", step.contests), ("veto", step.vetoes)):
-            if mask:
-                self.claims.extend(ClaimRow(event, name, touch) for name in self.plan.claim_names(mask))
+        self.claims += [ClaimRow(event, claim, touch) for claim, touch in touches(self.plan, step.index)]
 
     def _contribute(self, event: EventRow, contributions: Contributions) -> None:
         for name, value in contributions:

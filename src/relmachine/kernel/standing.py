@@ -41,3 +41,11 @@ def fiber_of(plan: Plan, asserted: int) -> Fiber:
         saturation=local(plan.stable_saturation),
         transfer=local(plan.stable_transfer),
     )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def touches(plan: Plan, step: int) -> tuple[tuple[str, str], ...]:
+    """(claim, touch) for every claim that step number `step` asserts, contests or vetoes."""
+    kind = plan.steps[step]
+    masks = (("assert", kind.asserts), ("contest", kind.contests), ("veto", kind.vetoes))
+    return tuple((name, touch) for touch, mask in masks for name in plan.claim_names(mask))

@@ -128,5 +128,5 @@ def _float(value: float) -> tuple[object, bool]:
     if value.is_integer():
         small = abs(value) <= INTEGER_MAX
         return (int(value) if small else value), not small
-    # Where orjson and ECMAScript choose the same notation; a fraction is always below 2^53.
+    # Small fractions: orjson goes to exponents below 1e-5, ECMAScript below 1e-6.
     return value, abs(value) < 1e-4

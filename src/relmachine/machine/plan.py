@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -137,8 +138,13 @@ class Plan:
 
     def claim_names(self, mask: int) -> tuple[str, ...]:
         """Names of the claims in `mask`, sorted."""
-        return tuple(claim.name for claim in self.claims if mask >> claim.index & 1)
+        return _names(self, mask)
 
     def claim_mask(self, *names: str) -> int:
         """Mask of the claims called `names`."""
         return sum(1 << self.claim_index[name] for name in set(names))
+
+
+@lru_cache(maxsize=65_536)
+def _names(plan: Plan, mask: int) -> tuple[str, ...]:
+    return tuple(claim.name for claim in plan.claims if mask >> claim.index & 1)

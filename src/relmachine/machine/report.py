@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Law(StrEnum):
-    """The laws of a declaration, in the order reported. `docs` of each: `meaning`."""
+    """The laws of a declaration, in the order reported; `meaning` says each in words."""
 
     NAMES_VALID = "names_valid"
     NAMES_UNIQUE = "names_unique"

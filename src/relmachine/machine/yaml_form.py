@@ -63,8 +63,8 @@ class StepForm(_Form):
 class XesForm(_Form):
     """Activity to step, and payload member to `event:<key>` or `trace:<key>`."""
 
-    names: dict[_Name, _Name] = {}
-    payload: dict[_Name, _Name] = {}
+    names: dict[str, _Name] = {}
+    payload: dict[_Name, str] = {}
 
 
 class IngestForm(_Form):

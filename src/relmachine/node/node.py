@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relmachine.engine.turn import Engine
 from relmachine.gates.constraint_programs import programs_digest
@@ -27,6 +28,7 @@ from relmachine.node.context import Context
 from relmachine.node.http import build_app
 from relmachine.node.interface import Interface
 from relmachine.node.settings import Settings
+from relmachine.node.supervision import keep_running
 from relmachine.node.web import serving
 from relmachine.observe.port import Accepted
 from relmachine.store.port import Store
@@ -46,6 +48,7 @@ class _Running:
     relay: Relay
     dispatcher: Dispatcher
     interface: Interface
+    vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
 
@@ -54,7 +57,7 @@ class Node:
 
     def __init__(self, machine: Machine, settings: Settings, plan: Plan, parts: _Running) -> None:
         self.machine, self.settings, self._plan, self._parts = machine, settings, plan, parts
-        self.phase = NodePhase.BOOTING
+        self._phase = NodePhase.BOOTING
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -74,8 +77,8 @@ class Node:
             parts = await _open(stack, plan, policy, settings)
             node = cls(machine, settings, plan, parts)
             await parts.relay.start()
-            parts.dispatcher.start()
-            node.phase = move_node(node.phase, NodePhase.READY)
+            parts.vital.append(parts.dispatcher.start())
+            node._move(NodePhase.READY)
             if settings.http:
                 app = build_app(node)
                 parts.http_url = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
@@ -83,8 +86,26 @@ class Node:
             try:
                 yield node
             finally:
-                node.phase = move_node(node.phase, NodePhase.CLOSING)
+                node._move(NodePhase.CLOSING)
                 node.context(running=False).save(settings.data_dir)
+
+    async def failed(self) -> None:
+        """Return never while the node can work; raise what ended a part of it for good.
+
+        Errors: `unreachable` when the stream is gone and does not come back.
+        """
+        done, _ = await asyncio.wait(self._parts.vital, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    @property
+    def phase(self) -> NodePhase:
+        """Where the node is in its life; WORKING while hints are unfinished."""
+        working = self._phase is NodePhase.READY and self._parts.dispatcher.unfinished
+        return NodePhase.WORKING if working else self._phase
+
+    def _move(self, to: NodePhase) -> None:
+        self._phase = move_node(self._phase, to)
 
     @property
     def plan(self) -> Plan:
@@ -154,11 +175,14 @@ class Node:
 async def _open(stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy, settings: Settings) -> _Running:
     """Open every part; `stack` closes them last first."""
     limits = settings.limits
+    vital: list[asyncio.Task[None]] = []
     server: NatsServer | None = None
     if settings.nats_url is None:
         server = NatsServer(settings.data_dir / "nats", sync=settings.stream_sync)
         await server.start()
         stack.push_async_callback(server.stop)
+        vital.append(asyncio.create_task(keep_running(server), name="nats-server"))
+        stack.push_async_callback(_cancel, vital[0])
     store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
     stack.push_async_callback(store.close)
     stream = await NatsStream.open(settings.nats_url or server.url, plan, store.store_id, limits)  # pyright: ignore[reportOptionalMemberAccess]
@@ -175,4 +199,9 @@ async def _open(stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy
     dispatcher = Dispatcher(stream.hints, host, limits)
     stack.push_async_callback(dispatcher.close)
     interface = Interface(plan, shape, policy, store, stream, limits)
-    return _Running(store, stream, server, host, relay, dispatcher, interface)
+    return _Running(store, stream, server, host, relay, dispatcher, interface, vital)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

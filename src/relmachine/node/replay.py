@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from relmachine.errors import Code, RelmError
-from relmachine.ingest.steps import Log, LogStep, outgoing_steps
+from relmachine.ingest.steps import Log, LogStep, outgoing
 from relmachine.machine import Machine
 from relmachine.node.cpu import cpu_seconds
 from relmachine.store import reading
@@ -67,7 +67,7 @@ async def replay(target: Target, machine: Machine, log: Log, progress: Progress 
     """
     before = await reading.totals(target.store)
     started, cpu_before = time.perf_counter(), cpu_seconds(target.pids)
-    last, count = await _publish(target.publisher, outgoing_steps(machine, log), progress)
+    last, count = await _publish(target.publisher, outgoing(machine, log), progress)
     await _decided(target.store, last, count, progress)
     elapsed, cpu_after = time.perf_counter() - started, cpu_seconds(target.pids)
     after = await reading.totals(target.store)

@@ -41,6 +41,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # whoever connects before the server is up waits instead of being refused
     except OSError as error:
         listener.close()
         raise RelmError(

@@ -18,7 +18,9 @@ def render_api(api: Document) -> str:
         f"{title} · HTTP",
         f"<header><h1>{title}</h1><span class='muted'>HTTP interface</span></header>"
         '<nav><a href="/">status</a><a href="/openapi.json">openapi.json</a></nav>'
-        f"<h2>Routes</h2>{_routes(api)}<h2>Models</h2>{_models(api)}",
+        f"<h2>Routes</h2>{_routes(api)}"
+        '<p>Every other answer is a <a href="#Problem">Problem</a>.</p>'
+        f"<h2>Models</h2>{_models(api)}",
     )
 
 
@@ -30,7 +32,11 @@ def _routes(api: Document) -> str:
                 f"<code>{_text(method.upper())} {_text(path)}</code>",
                 _text(operation.get("summary", "")),
                 "<br>".join(_parameter(item) for item in operation.get("parameters", [])),
-                "<br>".join(_response(status, item) for status, item in sorted(operation["responses"].items())),
+                "<br>".join(
+                    _response(status, item)
+                    for status, item in sorted(operation["responses"].items())
+                    if status.isdigit()
+                ),
             )
             for path, operations in api["paths"].items()
             for method, operation in operations.items()

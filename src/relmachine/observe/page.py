@@ -44,7 +44,9 @@ dl.figures dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line)}
 th{font-weight:600;white-space:nowrap}
-td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+td.number,th.number{text-align:right;padding-right:1.5rem;font-variant-numeric:tabular-nums}
+td:first-child{white-space:nowrap;padding-right:1.5rem}
+.pairs td:first-child{width:1%}
 code{font:.85em ui-monospace,monospace;overflow-wrap:anywhere}
 nav a{margin-right:1rem}
 """
@@ -202,7 +204,7 @@ def _rejections(rejections: Sequence[RejectionRow]) -> str:
 def _node(status: Mapping[str, object]) -> str:
     headline = ("machine", "version", "phase")
     rows = ((f"<b>{_text(key)}</b>", _value(value)) for key, value in status.items() if key not in headline)
-    return table((), rows, "")
+    return f'<div class="pairs">{table((), rows, "")}</div>'
 
 
 def _value(value: object) -> str:

@@ -12,7 +12,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.declaration import accord_text, dump_plan
-from relmachine.store.tables import insert
+from relmachine.store.tables import Target, insert
 
 SCHEMA_VERSION = 1
 """Version of `schema.sql` that this code reads and writes."""
@@ -124,27 +124,33 @@ def _check_machine(meta: dict[str, str], plan: Plan) -> None:
 
 
 def _describe(connection: sqlite3.Connection, plan: Plan) -> None:
-    """Fill the tables that the laws fix."""
-    meta = {
-        "schema_version": str(SCHEMA_VERSION),
-        "store_id": secrets.token_hex(16),
+    meta = {"schema_version": str(SCHEMA_VERSION), "store_id": secrets.token_hex(16), "version": plan.version}
+    insert(connection, tables.META, list(meta.items()))
+    for target, rows in description(plan).items():
+        insert(connection, target, rows)
+
+
+def description(plan: Plan) -> dict[Target, list[tuple[object, ...]]]:
+    """What the laws fix, by table: identity, steps, which of them commute, fields."""
+    identity = {
         "machine": plan.machine,
-        "version": plan.version,
         "laws_digest": plan.laws_digest,
         "matrix_digest": plan.matrix_digest,
         "accord_id": digest("accord", plan.machine, accord_text(plan)),
     }
-    insert(connection, tables.META, list(meta.items()))
-    insert(connection, tables.STEPS, [(step.name, step.index, step.kind) for step in plan.steps])
-    independent = [
-        (one.name, other.name)
-        for one in plan.steps
-        for other in plan.steps
-        if not plan.dependent[one.index] >> other.index & 1
-    ]
-    insert(connection, tables.COMMUTATION, independent)
-    fields = [(field.name, field.type, field.reducer) for _, field in sorted(plan.fields.items())]
-    insert(connection, tables.ACCORD_FIELDS, fields)
+    return {
+        tables.META: list(identity.items()),
+        tables.STEPS: [(step.name, step.index, str(step.kind)) for step in plan.steps],
+        tables.COMMUTATION: [
+            (one.name, other.name)
+            for one in plan.steps
+            for other in plan.steps
+            if not plan.dependent[one.index] >> other.index & 1
+        ],
+        tables.ACCORD_FIELDS: [
+            (field.name, str(field.type), str(field.reducer)) for _, field in sorted(plan.fields.items())
+        ],
+    }
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -64,16 +64,16 @@ CREATE TABLE thread_events (
   history_id TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (thread, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE event_claims (
-  event INTEGER NOT NULL REFERENCES events (number), claim TEXT NOT NULL,
+  event INTEGER NOT NULL, claim TEXT NOT NULL,
   touch TEXT NOT NULL CHECK (touch IN ('assert', 'contest', 'veto')), PRIMARY KEY (event, claim, touch)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE event_contributions (
-  event INTEGER NOT NULL REFERENCES events (number), field TEXT NOT NULL, value TEXT NOT NULL,
+  event INTEGER NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL,
   PRIMARY KEY (event, field)
 ) STRICT, WITHOUT ROWID;
 -- Events of one step type are ordered, so a history minus its last event of that type is one history.
 CREATE TABLE history_extensions (
-  target INTEGER NOT NULL REFERENCES histories (number), step TEXT NOT NULL, source TEXT NOT NULL,
+  target INTEGER NOT NULL, step TEXT NOT NULL, source TEXT NOT NULL,
   PRIMARY KEY (target, step)
 ) STRICT, WITHOUT ROWID;
 
@@ -242,93 +242,117 @@ END;
 
 -- Write once. Content-addressed rows may come again and change nothing; others may not come again.
 -- The insert triggers are there for INSERT OR REPLACE, which deletes without asking the delete triggers.
-CREATE TRIGGER events_once BEFORE INSERT ON events BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id);
-  SELECT RAISE(ABORT, 'write_once: events') WHERE EXISTS (SELECT 1 FROM events WHERE number = NEW.number);
+CREATE TRIGGER events_once BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER histories_once BEFORE INSERT ON histories BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM histories WHERE history_id = NEW.history_id);
-  SELECT RAISE(ABORT, 'write_once: histories') WHERE EXISTS (SELECT 1 FROM histories WHERE number = NEW.number);
+CREATE TRIGGER events_number BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE number = NEW.number) BEGIN
+  SELECT RAISE(ABORT, 'write_once: events');
 END;
-CREATE TRIGGER event_claims_once BEFORE INSERT ON event_claims BEGIN
-  SELECT RAISE(IGNORE) WHERE
-    EXISTS (SELECT 1 FROM event_claims WHERE event = NEW.event AND claim = NEW.claim AND touch = NEW.touch);
+CREATE TRIGGER histories_once BEFORE INSERT ON histories
+WHEN EXISTS (SELECT 1 FROM histories WHERE history_id = NEW.history_id) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER event_contributions_once BEFORE INSERT ON event_contributions BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field);
+CREATE TRIGGER histories_number BEFORE INSERT ON histories
+WHEN EXISTS (SELECT 1 FROM histories WHERE number = NEW.number) BEGIN
+  SELECT RAISE(ABORT, 'write_once: histories');
 END;
-CREATE TRIGGER history_extensions_once BEFORE INSERT ON history_extensions BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step);
+CREATE TRIGGER event_claims_once BEFORE INSERT ON event_claims
+WHEN EXISTS (SELECT 1 FROM event_claims WHERE event = NEW.event AND claim = NEW.claim AND touch = NEW.touch) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER plans_once BEFORE INSERT ON plans BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest);
-  SELECT RAISE(ABORT, 'write_once: plans') WHERE EXISTS (SELECT 1 FROM plans WHERE rowid = NEW.rowid);
+CREATE TRIGGER event_contributions_once BEFORE INSERT ON event_contributions
+WHEN EXISTS (SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER steps_once BEFORE INSERT ON steps BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM steps WHERE name = NEW.name);
+CREATE TRIGGER history_extensions_once BEFORE INSERT ON history_extensions
+WHEN EXISTS (SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER commutation_once BEFORE INSERT ON commutation BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM commutation WHERE step_a = NEW.step_a AND step_b = NEW.step_b);
+CREATE TRIGGER plans_once BEFORE INSERT ON plans
+WHEN EXISTS (SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER accord_fields_once BEFORE INSERT ON accord_fields BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM accord_fields WHERE field = NEW.field);
+CREATE TRIGGER plans_number BEFORE INSERT ON plans
+WHEN EXISTS (SELECT 1 FROM plans WHERE rowid = NEW.rowid) BEGIN
+  SELECT RAISE(ABORT, 'write_once: plans');
 END;
-CREATE TRIGGER fibers_once BEFORE INSERT ON fibers BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id);
+CREATE TRIGGER steps_once BEFORE INSERT ON steps
+WHEN EXISTS (SELECT 1 FROM steps WHERE name = NEW.name) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER fiber_points_once BEFORE INSERT ON fiber_points BEGIN
-  SELECT RAISE(IGNORE) WHERE
-    EXISTS (SELECT 1 FROM fiber_points WHERE fiber_id = NEW.fiber_id AND position = NEW.position);
+CREATE TRIGGER commutation_once BEFORE INSERT ON commutation
+WHEN EXISTS (SELECT 1 FROM commutation WHERE step_a = NEW.step_a AND step_b = NEW.step_b) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER fiber_elements_once BEFORE INSERT ON fiber_elements BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem);
+CREATE TRIGGER accord_fields_once BEFORE INSERT ON accord_fields
+WHEN EXISTS (SELECT 1 FROM accord_fields WHERE field = NEW.field) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER fiber_meet_once BEFORE INSERT ON fiber_meet BEGIN
-  SELECT RAISE(IGNORE) WHERE
-    EXISTS (SELECT 1 FROM fiber_meet WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b);
+CREATE TRIGGER fibers_once BEFORE INSERT ON fibers
+WHEN EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER fiber_join_once BEFORE INSERT ON fiber_join BEGIN
-  SELECT RAISE(IGNORE) WHERE
-    EXISTS (SELECT 1 FROM fiber_join WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b);
+CREATE TRIGGER fiber_points_once BEFORE INSERT ON fiber_points
+WHEN EXISTS (SELECT 1 FROM fiber_points WHERE fiber_id = NEW.fiber_id AND position = NEW.position) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER fiber_impl_once BEFORE INSERT ON fiber_impl BEGIN
-  SELECT RAISE(IGNORE) WHERE
-    EXISTS (SELECT 1 FROM fiber_impl WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b);
+CREATE TRIGGER fiber_elements_once BEFORE INSERT ON fiber_elements
+WHEN EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER nuclei_once BEFORE INSERT ON nuclei BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem);
+CREATE TRIGGER fiber_meet_once BEFORE INSERT ON fiber_meet
+WHEN EXISTS (SELECT 1 FROM fiber_meet WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER section_snapshots_once BEFORE INSERT ON section_snapshots BEGIN
-  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id);
-  SELECT RAISE(ABORT, 'write_once: section_snapshots') WHERE
-    EXISTS (SELECT 1 FROM section_snapshots WHERE rowid = NEW.rowid);
+CREATE TRIGGER fiber_join_once BEFORE INSERT ON fiber_join
+WHEN EXISTS (SELECT 1 FROM fiber_join WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER meta_once BEFORE INSERT ON meta BEGIN
-  SELECT RAISE(ABORT, 'write_once: meta') WHERE EXISTS (SELECT 1 FROM meta WHERE key = NEW.key);
+CREATE TRIGGER fiber_impl_once BEFORE INSERT ON fiber_impl
+WHEN EXISTS (SELECT 1 FROM fiber_impl WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER thread_events_once BEFORE INSERT ON thread_events BEGIN
-  SELECT RAISE(ABORT, 'write_once: thread_events') WHERE
-    EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq);
+CREATE TRIGGER nuclei_once BEFORE INSERT ON nuclei
+WHEN EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER commits_once BEFORE INSERT ON commits BEGIN
-  SELECT RAISE(ABORT, 'write_once: commits') WHERE
-    EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread AND from_seq = NEW.from_seq);
+CREATE TRIGGER section_snapshots_once BEFORE INSERT ON section_snapshots
+WHEN EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id) BEGIN
+  SELECT RAISE(IGNORE);
 END;
-CREATE TRIGGER receipts_once BEFORE INSERT ON receipts BEGIN
-  SELECT RAISE(ABORT, 'write_once: receipts') WHERE
-    EXISTS (SELECT 1 FROM receipts WHERE thread = NEW.thread AND step_key = NEW.step_key);
+CREATE TRIGGER section_snapshots_number BEFORE INSERT ON section_snapshots
+WHEN EXISTS (SELECT 1 FROM section_snapshots WHERE rowid = NEW.rowid) BEGIN
+  SELECT RAISE(ABORT, 'write_once: section_snapshots');
 END;
-CREATE TRIGGER rejections_once BEFORE INSERT ON rejections BEGIN
-  SELECT RAISE(ABORT, 'write_once: rejections') WHERE
-    EXISTS (SELECT 1 FROM rejections WHERE thread = NEW.thread AND seq = NEW.seq);
+CREATE TRIGGER meta_once BEFORE INSERT ON meta
+WHEN EXISTS (SELECT 1 FROM meta WHERE key = NEW.key) BEGIN
+  SELECT RAISE(ABORT, 'write_once: meta');
 END;
-CREATE TRIGGER transitions_once BEFORE INSERT ON transitions BEGIN
-  SELECT RAISE(ABORT, 'write_once: transitions') WHERE
-    EXISTS (SELECT 1 FROM transitions WHERE thread = NEW.thread AND seq = NEW.seq AND claim = NEW.claim);
+CREATE TRIGGER thread_events_once BEFORE INSERT ON thread_events
+WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: thread_events');
 END;
-CREATE TRIGGER outbox_once BEFORE INSERT ON outbox BEGIN
-  SELECT RAISE(ABORT, 'write_once: outbox') WHERE
-    EXISTS (SELECT 1 FROM outbox WHERE seq = NEW.seq AND kind = NEW.kind AND thread = NEW.thread);
+CREATE TRIGGER commits_once BEFORE INSERT ON commits
+WHEN EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread AND from_seq = NEW.from_seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: commits');
+END;
+CREATE TRIGGER receipts_once BEFORE INSERT ON receipts
+WHEN EXISTS (SELECT 1 FROM receipts WHERE thread = NEW.thread AND step_key = NEW.step_key) BEGIN
+  SELECT RAISE(ABORT, 'write_once: receipts');
+END;
+CREATE TRIGGER rejections_once BEFORE INSERT ON rejections
+WHEN EXISTS (SELECT 1 FROM rejections WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: rejections');
+END;
+CREATE TRIGGER transitions_once BEFORE INSERT ON transitions
+WHEN EXISTS (SELECT 1 FROM transitions WHERE thread = NEW.thread AND seq = NEW.seq AND claim = NEW.claim) BEGIN
+  SELECT RAISE(ABORT, 'write_once: transitions');
+END;
+CREATE TRIGGER outbox_once BEFORE INSERT ON outbox
+WHEN EXISTS (SELECT 1 FROM outbox WHERE seq = NEW.seq AND kind = NEW.kind AND thread = NEW.thread) BEGIN
+  SELECT RAISE(ABORT, 'write_once: outbox');
 END;
 CREATE TRIGGER events_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'write_once: events'); END;
 CREATE TRIGGER events_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'write_once: events'); END;

@@ -13,7 +13,9 @@ from typing import cast
 
 from relmachine.errors import RelmError
 from relmachine.machine.plan import Plan
+from relmachine.store import tables
 from relmachine.store.declaration import load_plan
+from relmachine.store.opening import description
 from relmachine.store.points import pages
 from relmachine.store.port import Reads
 from relmachine.store.threads import threads
@@ -34,7 +36,10 @@ SELECT
   (SELECT count(*) FROM rejections) - ?2 AS rejections,
   (SELECT count(*) FROM receipts) - ?3 AS receipts,
   (SELECT count(*) FROM transitions) - ?4 AS transitions,
-  (SELECT count(*) FROM commits) - ?5 AS commits
+  (SELECT count(*) FROM commits) - ?5 AS commits,
+  (SELECT count(*) FROM event_claims) - (SELECT count(*) FROM claims) AS event_claims,
+  (SELECT count(*) FROM event_contributions) - (SELECT count(*) FROM contributions) AS event_contributions,
+  (SELECT count(*) FROM history_extensions) - (SELECT count(*) FROM histories) AS history_extensions
 """
 
 
@@ -66,6 +71,10 @@ async def verify(store: Reads, progress: Progress | None = None) -> Report:
 
 async def _first_fault(store: Reads, counts: Counter[str], progress: Progress | None) -> Fault | None:
     plans = {plan.digest: plan for plan in await _plans(store)}
+    for plan in plans.values():
+        fault = await _described(store, plan)
+        if fault is not None:
+            return fault
     total = cast(int, (await store.select(_EVENTS)).rows[0][0])
     for line in await threads(store):
         fault = await ThreadCheck(store, plans, line.thread, counts).run()
@@ -79,6 +88,16 @@ async def _first_fault(store: Reads, counts: Counter[str], progress: Progress | 
 
 async def _plans(store: Reads) -> list[Plan]:
     return [load_plan(cast(str, row[0])) for row in (await store.select(_PLANS)).rows]
+
+
+async def _described(store: Reads, plan: Plan) -> Fault | None:
+    for target, computed in description(plan).items():
+        keys = [str(row[0]) for row in computed] if target is tables.META else []
+        stored = (await store.select(f"SELECT {', '.join(target.columns)} FROM {target.name}")).rows
+        found = sorted(row for row in stored if row[0] in keys) if keys else sorted(stored)
+        if found != sorted(computed):
+            return Fault("", 0, "", f"{target.name}: not what the plan declares", str(found), str(sorted(computed)))
+    return None
 
 
 async def _fibers(store: Reads, counts: Counter[str]) -> Fault | None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
 
-
 from relmachine.store import tables
 from relmachine.store.points import pages
 from relmachine.store.port import Reads

@@ -75,17 +75,20 @@ async def connect(
     Errors: `unreachable` when nobody answers within `connect_seconds_max`.
     """
     bounds = bounds or StreamBounds()
-    client = Client()
-    connection = Connection(client, url, bounds)
     patience = bounds.connect_seconds_max if connect_seconds_max is None else connect_seconds_max
-    try:
-        async with asyncio.timeout(patience):
-            await _open(connection, name, bounds, reconnect)
-            connection.replies = await Replies.on(client)
-    except (Error, OSError, TimeoutError) as error:
-        await client.close()
-        raise unreachable(url, error) from error
-    return connection
+    deadline = asyncio.get_running_loop().time() + patience
+    while True:
+        connection = Connection(Client(), url, bounds)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await _open(connection, name, bounds, reconnect)
+                connection.replies = await Replies.on(connection.client)
+            return connection
+        except (Error, OSError, TimeoutError) as error:
+            await connection.client.close()
+            if asyncio.get_running_loop().time() + bounds.reconnect_wait_seconds > deadline:
+                raise unreachable(url, error) from error
+        await asyncio.sleep(bounds.reconnect_wait_seconds)
 
 
 def unreachable(url: str, error: BaseException) -> RelmError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import orjson
 import structlog
@@ -32,6 +33,16 @@ _WRONG_LAST_SEQUENCE = 10071
 _Subject = tuple[FeedKind, str]
 
 
+class _Last(NamedTuple):
+    """The last message of a subject: its place in the feed's stream, and the `seq` of the row it carries."""
+
+    position: int
+    seq: int
+
+
+_EMPTY = _Last(0, -1)
+
+
 class NatsFeeds:
     """The `Feeds` port. One call at a time per instance; rows of one subject in order of `seq` over all calls."""
 
@@ -39,7 +50,7 @@ class NatsFeeds:
         self._connection = connection
         self._topology = topology
         self._direct = DirectReader(connection)
-        self._last: OrderedDict[_Subject, int] = OrderedDict()
+        self._last: OrderedDict[_Subject, _Last] = OrderedDict()
         self._emitting = asyncio.Lock()
 
     async def emit(self, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
@@ -66,12 +77,17 @@ class NatsFeeds:
 
     async def _wave(self, queues: dict[_Subject, deque[OutboxRow]], tries: dict[_Subject, int]) -> list[OutboxRow]:
         """Send the first row of each subject; drop subjects that are finished or that have failed too often."""
-        most = self._connection.bounds.batch_messages_max
-        subjects = list(queues)[:most]
+        sent: list[OutboxRow] = []
+        for subject in list(queues):
+            # A row looked up before may have others of its subject behind it that are on the stream as well.
+            while queues[subject] and queues[subject][0].seq <= self._known(subject).seq:
+                sent.append(queues[subject].popleft())
+            if not queues[subject]:
+                del queues[subject]
+        subjects = list(queues)[: self._connection.bounds.batch_messages_max]
         answers = await send(self._connection, [self._parcel(queues[subject][0]) for subject in subjects])
         doubtful = [s for s, answer in zip(subjects, answers, strict=True) if not isinstance(answer, Ack)]
         present = await self._present(doubtful)
-        sent: list[OutboxRow] = []
         for subject, answer in zip(subjects, answers, strict=True):
             row = queues[subject][0]
             if self._settled(subject, row, answer, present):
@@ -89,15 +105,16 @@ class NatsFeeds:
         """Whether `row` is on the stream; sets right what the subject's last sequence is taken to be."""
         match answer:
             case Ack(sequence):
-                self._remember(subject, sequence)
+                self._remember(subject, _Last(sequence, row.seq))
                 return True
             case Refused(code, description) if code != _WRONG_LAST_SEQUENCE:
                 _log.warning("feed_refused", kind=row.kind, thread=row.thread, code=code, description=description)
             case Refused() | Lost():
                 pass
         last = present[subject]
-        self._remember(subject, 0 if last is None else last.sequence)
-        return last is not None and int(last.headers.get(SEQUENCE_HEADER, "0")) >= row.seq
+        carried = _EMPTY if last is None else _Last(last.sequence, int(last.headers.get(SEQUENCE_HEADER, "-1")))
+        self._remember(subject, carried)
+        return carried.seq >= row.seq
 
     async def _present(self, subjects: Sequence[_Subject]) -> dict[_Subject, Stored | None]:
         present: dict[_Subject, Stored | None] = {}
@@ -113,13 +130,16 @@ class NatsFeeds:
         if len(body) > longest:
             body = _without_items(body)
         headers = {
-            "Nats-Expected-Last-Subject-Sequence": str(self._last.get((row.kind, row.thread), 0)),
+            "Nats-Expected-Last-Subject-Sequence": str(self._known((row.kind, row.thread)).position),
             SEQUENCE_HEADER: str(row.seq),
         }
         return Parcel(self._topology.feed_subject(row.kind, row.thread), body, headers)
 
-    def _remember(self, subject: _Subject, sequence: int) -> None:
-        self._last[subject] = sequence
+    def _known(self, subject: _Subject) -> _Last:
+        return self._last.get(subject, _EMPTY)
+
+    def _remember(self, subject: _Subject, last: _Last) -> None:
+        self._last[subject] = last
         self._last.move_to_end(subject)
         if len(self._last) > self._connection.bounds.feed_subjects_cached_max:
             self._last.popitem(last=False)

@@ -12,8 +12,8 @@ from relmachine.stream.topology import Topology
 
 
 class NatsReader:
-    """The `Reader` port. Complete as of the replica that answers: a lagging one may not know the newest messages yet,
-    so whoever was told of a sequence compares it with what came.
+    """The `Reader` port. Complete as of the newest hint delivered when `tail` answers, and as of the replica that
+    answers otherwise: whoever was told of a sequence compares it with what came.
     """
 
     def __init__(self, connection: Connection, topology: Topology, tail: Tail | None = None) -> None:

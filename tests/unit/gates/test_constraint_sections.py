@@ -93,6 +93,24 @@ def change_gluing(rng: random.Random, family: Family) -> Family:
     return replace(family, sections=(section,))
 
 
+def lose_contribution_in_gluing(rng: random.Random, family: Family) -> Family:
+    section = dict(family.sections[0])
+    if section:
+        del section[rng.choice(sorted(section))]
+    return replace(family, sections=(section,))
+
+
+def uncover_event(rng: random.Random, family: Family) -> Family:
+    """One event in no piece, where the gluing may then say what it likes, as far as `once` lets it."""
+    event = rng.choice(sorted(family.events))
+    pieces = tuple(
+        Piece(piece.events - {event}, {key: value for key, value in piece.section.items() if key[0] != event})
+        for piece in family.pieces
+    )
+    other = {**family.sections[0], (event, rng.choice(["note", "name"])): "other"}
+    return replace(family, pieces=pieces, sections=rng.choice([(other,), (*family.sections, other)]))
+
+
 def lose_gluing(_: random.Random, family: Family) -> Family:
     return replace(family, sections=())
 
@@ -108,6 +126,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     change_event_of_piece,
     lose_piece,
     change_gluing,
+    lose_contribution_in_gluing,
+    uncover_event,
     lose_gluing,
     second_gluing,
 )

@@ -73,7 +73,7 @@ def change_tier(rng: random.Random, turn: Proposal, place: int) -> Proposal:
 def change_parents(rng: random.Random, turn: Proposal, place: int) -> Proposal:
     parents = orjson.loads(turn.events[place].parents)
     others = [event.event_id for event in turn.events] + [last.event_id for last in turn.before.lasts.values()]
-    parents = rng.sample(parents, min(len(parents), rng.randint(0, 2))) + [rng.choice([*others, "unknown"])]
+    parents = [*rng.sample(parents, min(len(parents), rng.randint(0, 2))), rng.choice([*others, "unknown"])]
     return replace(turn, events=with_row(turn.events, place, parents=orjson.dumps(parents).decode()))
 
 
@@ -247,6 +247,12 @@ def test_lawful_turns_are_never_refused() -> None:
         turns = lawful_round(rng)
         assert broken_turns(turns) == solved(turns) == set()
         assert asyncio.run(checker.check(turns)) == [{} for _ in turns]
+
+
+def test_the_highest_predecessor_is_not_taken_on_trust() -> None:
+    lower_first = "step(9,0,1,2,4,1).beside(9,2,5,2)."
+    assert [found.law for found in solve(TURN_PROGRAMS, lower_first)] == ["tier"]
+    assert solve(TURN_PROGRAMS, "step(9,0,1,3,5,2).beside(9,3,4,1).") == []
 
 
 def test_witnesses_name_ids_fields_and_values() -> None:

@@ -64,12 +64,39 @@ def test_claims(steps: list[Step], expected: list[str]) -> None:
         ([("decide", CLERK), ("assign", OTHER), ("assign", CLERK)], ["requires", "", "once"]),
         # fields are apart from each other
         ([("assign", CLERK), "receive", "check", ("decide", {"room": '"bob"'})], ["", "", "", ""]),
+        # every other value is refused, not only the first that differs
+        ([("assign", CLERK), ("assign", OTHER), ("assign", {"clerk": '"eve"'})], ["", "once", "once"]),
+        # a refused writer of the value that is there does not hide it
+        ([("assign", CLERK), ("decide", CLERK), ("assign", CLERK)], ["", "requires", ""]),
         # a value not known yet is not judged
         ([("assign", CLERK), "assign", ("assign", OTHER)], ["", "", "once"]),
     ],
 )
 def test_once(steps: list[Step], expected: list[str]) -> None:
     assert codes(*steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("refused", "after", "expected"),
+    [
+        ("decide", "send", ""),  # what stood before a refused assertion still stands
+        ("doubt", "send", ""),  # what a refused contest is of still stands
+        ("decide", "quash", "veto_too_late"),  # what was asserted before a refused assertion still was
+        ("doubt", "quash", "veto_too_late"),
+    ],
+)
+def test_a_refused_touch_leaves_what_was_there(refused: str, after: str, expected: str) -> None:
+    steps = ["receive", "check", ("decide", CLERK), (refused, OTHER), after]
+    assert codes(*steps) == ["", "", "", "once", expected]
+
+
+def test_a_refused_assertion_does_not_stand() -> None:
+    assert codes(("assign", CLERK), "receive", "check", ("decide", OTHER), "send")[3:] == ["once", "requires"]
+
+
+def test_a_refused_veto_leaves_the_veto_that_was_there() -> None:
+    steps = ["receive", "check", "quash", ("assign", CLERK), ("strike", OTHER), "peek"]
+    assert codes(*steps) == ["", "", "", "", "once", "requires"]
 
 
 def test_values_at_the_start_are_kept() -> None:

@@ -180,16 +180,6 @@ def test_steps_written_as_lines_are_the_same_steps(tmp_path: Path) -> None:
     assert _steps(lines) == steps
 
 
-def test_only_the_same_message_has_the_same_message_id(tmp_path: Path) -> None:
-    path = tmp_path / "steps.jsonl"
-    line = b'{"id":"1","source":"s","type":"%s","subject":"%s","data":{"resource":"%s"}}'
-    parts = [(b"look", b"t", b"Ann"), (b"look", b"t", b"Bob"), (b"look", b"u", b"Ann"), (b"dance", b"t", b"Ann")]
-    path.write_bytes(b"\n".join(line % part for part in (*parts, parts[0])))
-    ids = [step.message_id for step in _steps(path)]
-    assert len(set(ids)) == 4
-    assert ids[0] == ids[-1]
-
-
 @pytest.mark.parametrize(
     ("tag", "text", "types", "value"),
     [

@@ -27,6 +27,8 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(t
 @example(-123456789012345680.0)
 @example(1e21)
 @example(1e-7)
+@example(6.95e-06)
+@example({"a": -1.5e-06})
 @example(-0.0)
 @example({"\ue000": 1, "\U00010000": 2.5})
 @example({"note": '\x00\x1f\x7f\u2028"\\/'})

@@ -31,6 +31,12 @@ class Renamed(BaseModel):
     note: str | None = None
 
 
+class Titled(Payload):
+    """Members may be called as JSON schema calls its notes."""
+
+    title: str | None = None
+
+
 class Required(BaseModel):
     note: str
     at: AwareDatetime | None = None
@@ -67,6 +73,7 @@ CHANGES: list[Callable[[], Machine]] = [
     lambda: machine(reducer="once"),
     lambda: machine(kind="derivation"),
     lambda: machine(payload=Required),
+    lambda: machine(payload=Titled),
     lambda: machine(reads=("notes",)),
     lambda: machine(extra=True),
 ]

@@ -19,6 +19,12 @@ class Note(BaseModel):
     text: str | None = None
 
 
+class Mixed(BaseModel):
+    """A payload whose member is sometimes of no field type."""
+
+    amount: int | list[int] | None = None
+
+
 class Open(BaseModel):
     """A payload that lets anything in."""
 
@@ -247,6 +253,11 @@ BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
         Law.MEMBERS_FIT,
         lambda m: m.step("s", kind="process", payload=Note, writes={"total": "text"}),
         {"step": "s", "field": "total", "member": "text"},
+    ),
+    (
+        Law.MEMBERS_FIT,
+        lambda m: m.step("s", kind="process", payload=Mixed, writes={"total": "amount"}),
+        {"step": "s", "field": "total", "member": "amount"},
     ),
     (
         Law.MEMBERS_FIT,

@@ -1,0 +1,33 @@
+"""A process that commits to a store until it is killed: `python -m tests.contract.store_committing PATH`.
+
+Every commit has two events for each of 40 threads; the number of acknowledged commits is printed after each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.contract.store_turns import Desk
+
+from relmachine.store.port import Committed
+from relmachine.store.sqlite import SqliteStore
+
+THREADS = 40
+
+
+async def commit_until_killed(path: Path) -> None:
+    """Commit and acknowledge, again and again."""
+    made = Desk.new()
+    store = SqliteStore.open(path, made.plan)
+    done = 0
+    while True:
+        outcomes = await store.commit([made.opening(f"thread-{index}") for index in range(THREADS)])
+        assert all(isinstance(outcome, Committed) for outcome in outcomes)
+        done += 1
+        print(done, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(commit_until_killed(Path(sys.argv[1])))

@@ -1,0 +1,161 @@
+"""Goal: the SQLite store keeps the store contract and survives kill -9. Method: the contract class on a file per test,
+raw connections beside the code, and a child process that is killed while it commits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.contract.store_contract import StoreContract
+from tests.contract.store_turns import Desk, desk
+
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.limits import Limits
+from relmachine.machine.plan import Plan
+from relmachine.store.opening import check_sqlite
+from relmachine.store.sqlite import SqliteStore, open_reading
+from relmachine.store.verify import verify
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_SECONDS = 30.0
+
+
+class TestSqliteStore(StoreContract):
+    """The contract, and what only a file can do."""
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "data" / "store.db"
+
+    async def open(self, plan: Plan, limits: Limits | None = None) -> SqliteStore:
+        return SqliteStore.open(self.path, plan, limits)
+
+    def raw(self, statement: str) -> str:
+        connection = sqlite3.connect(self.path)
+        try:
+            with connection:
+                connection.execute(statement)
+        except sqlite3.Error as error:
+            return str(error)
+        finally:
+            connection.close()
+        return ""
+
+    def test_a_file_can_be_read_while_a_node_writes_and_when_none_runs(self) -> None:
+        async def test() -> None:
+            made = Desk.new()
+            store = SqliteStore.open(self.path, made.plan)
+            reading = open_reading(self.path)
+            assert reading.store_id == store.store_id
+            await store.commit([made.opening("a")])
+            assert (await reading.select("SELECT thread FROM threads")).rows == (("a",),)
+            await store.close()
+            assert (await reading.select("SELECT count(*) FROM events")).rows == ((2,),)
+            await reading.close()
+            later = open_reading(self.path)
+            assert (await later.select("SELECT count(*) FROM events")).rows == ((2,),)
+            await later.close()
+
+        asyncio.run(test())
+
+    def test_reading_where_no_store_is(self, tmp_path: Path) -> None:
+        empty = tmp_path / "empty.db"
+        sqlite3.connect(empty).execute("VACUUM").connection.close()
+        for path in (tmp_path / "missing.db", empty):
+            with pytest.raises(RelmError) as refused:
+                open_reading(path)
+            assert refused.value.code is Code.NOT_FOUND
+        other = tmp_path / "text.db"
+        other.write_text("this is no database, but it is long enough to be looked at as one" * 100)
+        for opening in (lambda: open_reading(other), lambda: SqliteStore.open(other, desk())):
+            with pytest.raises(RelmError) as refused:
+                opening()
+            assert refused.value.code is Code.UNREACHABLE
+        assert not (tmp_path / "missing.db").exists()
+
+    def test_an_old_sqlite_is_named(self) -> None:
+        with pytest.raises(RelmError) as refused:
+            check_sqlite((3, 37, 2))
+        assert "3.37.2" in refused.value.sentence
+        assert "3.38.0" in refused.value.sentence
+        check_sqlite((3, 38, 0))
+
+    def test_a_full_disk_is_an_error_that_says_so(self) -> None:
+        async def test() -> None:
+            made = Desk.new()
+            store = SqliteStore.open(self.path, made.plan)
+            await store.commit([made.opening("a")])
+            writer = store._writer.connection  # pyright: ignore[reportPrivateUsage]
+            pages = writer.execute("PRAGMA page_count").fetchone()[0]
+            writer.execute(f"PRAGMA max_page_count = {pages}")
+            turn = made.notes("a", 2000)
+            with pytest.raises(RelmError) as refused:
+                await store.commit([turn])
+            assert refused.value.code is Code.UNREACHABLE
+            writer.execute("PRAGMA max_page_count = 1000000")
+            await store.commit([turn])
+            assert (await verify(store)).ok
+            await store.close()
+
+        asyncio.run(test())
+
+    def test_durability_settings(self) -> None:
+        async def test() -> None:
+            store = SqliteStore.open(self.path, desk())
+            connection = store._writer.connection  # pyright: ignore[reportPrivateUsage]
+            found = [
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            ]
+            assert found == ["wal", 2, 1]
+            await store.close()
+
+        asyncio.run(test())
+
+    @pytest.mark.process
+    @pytest.mark.parametrize("seed", range(4))
+    def test_kill_in_mid_commit_leaves_all_or_nothing(self, seed: int) -> None:
+        command = [sys.executable, "-m", "tests.contract.store_committing", str(self.path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            try:
+                acknowledged = [int(child.stdout.readline()) for _ in range(2 + seed)][-1]
+                _wait_for_a_transaction(self.path)
+            finally:
+                child.kill()
+            acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
+
+        async def check() -> None:
+            store = SqliteStore.open(self.path, desk())
+            report = await verify(store)
+            assert report.ok, report.fault
+            per_thread = "SELECT count(*) FROM thread_events GROUP BY thread"
+            counts = {row[0] for row in (await store.select(per_thread)).rows}
+            assert len(counts) == 1, "a commit is in every thread or in none"
+            assert counts.pop() in (2 * acknowledged, 2 * acknowledged + 2)
+            await store.close()
+
+        asyncio.run(check())
+
+
+def _wait_for_a_transaction(path: Path) -> None:
+    """Return while the child holds the file's write lock."""
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    end = time.monotonic() + DEADLINE_SECONDS
+    try:
+        while time.monotonic() < end:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return
+            connection.execute("ROLLBACK")
+            os.sched_yield()
+    finally:
+        connection.close()
+    raise AssertionError("the child never wrote")

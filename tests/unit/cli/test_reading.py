@@ -1,0 +1,161 @@
+"""Goal: what a store holds is told to people and programs alike, and never changed. Method: a small store's file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from relmachine.cli.app import app
+
+READING = [
+    ["thread", "list"],
+    ["thread", "show", "case 1"],
+    ["section", "case 1"],
+    ["rejected", "list"],
+    ["rejected", "show", "case 1", "4"],
+    ["verify"],
+    ["sql", "select 1"],
+]
+
+
+def _run(context: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--context", str(context)])
+
+
+def _json(context: Path, *arguments: str) -> Any:
+    result = _run(context, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def _rows(result: Result) -> Iterator[list[str]]:
+    assert result.exit_code == 0, result.output
+    return (line.split() for line in result.stdout.splitlines() if line.strip())
+
+
+def test_threads_are_listed_under_their_names(context: Path) -> None:
+    (line,) = _json(context, "thread", "list")
+    assert (line["thread"], line["label"]) == ("case%201", "case 1")
+    assert [line[name] for name in ("sequence", "depth", "tier", "rejections")] == [4, 3, 2, 1]
+    assert ["case", "1", "3", "2", "1", "4", line["history"]] in _rows(_run(context, "thread", "list"))
+
+
+def test_a_thread_is_shown_as_tiers_with_what_is_settled_and_its_section(context: Path) -> None:
+    shown = _json(context, "thread", "show", "case 1")
+    assert shown == _json(context, "thread", "show", "case%201")
+    assert shown["normal_form"] == "(receive)(check weigh)"
+    assert shown["settled"] == ["checked", "received"]
+    assert shown["section"] == {"officers": ["Ann", "Bob", "[red]Cid[/]"]}
+    assert shown["settled_section"] == {"officers": ["Ann", "Bob"]}
+    assert [event["step"] for event in shown["events"]] == ["receive", "check", "weigh"]
+    rows = list(_rows(_run(context, "thread", "show", "case 1")))
+    assert ["1", "receive@1"] in rows
+    assert ["2", "check@2", "weigh@3"] in rows
+    assert ["settled", "checked,", "received"] in rows
+    assert any("[red]Cid[/]" in " ".join(row) for row in rows)
+
+
+@pytest.mark.parametrize("at", ["2", "history"])
+def test_a_section_is_shown_as_of_a_point(context: Path, at: str) -> None:
+    events = _json(context, "thread", "show", "case 1")["events"]
+    point = events[1]["history"] if at == "history" else at
+    view = _json(context, "section", "case 1", "--at", point)
+    assert (view["sequence"], view["history"]) == (2, events[1]["history"])
+    assert view["fields"] == {"officers": ["Ann", "Bob"]}
+    assert f"history {events[1]['history']}" in _run(context, "section", "case 1", "--at", point).stdout
+
+
+def test_the_settled_section_leaves_judgements_out(context: Path) -> None:
+    assert _json(context, "section", "case 1", "--settled")["fields"] == {"officers": ["Ann", "Bob"]}
+
+
+def test_refused_steps_are_listed_and_shown_with_their_witness(context: Path) -> None:
+    (listed,) = _json(context, "rejected", "list")
+    assert (listed["code"], listed["sequence"], listed["witness"]) == ("once", 4, {"field": "x"})
+    assert _json(context, "rejected", "list", "--thread", "case 1") == [listed]
+    assert _json(context, "rejected", "show", "case 1", "4") == listed
+    plain = _run(context, "rejected", "show", "case 1", "4").stdout
+    assert "once: send [the] same value" in plain
+    assert "field: x" in plain
+    assert "[the]" in _run(context, "rejected", "list").stdout
+
+
+def test_verify_says_what_it_verified(context: Path) -> None:
+    report = _json(context, "verify")
+    assert (report["ok"], report["fault"], report["counts"]["events"]) == (True, None, 3)
+    assert "3 events" in _run(context, "verify").stdout
+
+
+@pytest.mark.parametrize("stored", ['{"officer":"Eve"}', '{"officer":"B\udcffb"}'])
+def test_verify_names_the_first_event_that_was_changed(context: Path, stored: str) -> None:
+    event = _json(context, "thread", "show", "case 1")["events"][1]
+    with sqlite3.connect(context / "store.db") as connection:
+        connection.execute("drop trigger events_update")
+        raw = stored.encode(errors="surrogateescape")
+        connection.execute("update events set payload = cast(? as text) where event_id = ?", (raw, event["event"]))
+    connection.close()
+    plain, as_json = _run(context, "verify"), _run(context, "verify", "--json")
+    assert (plain.exit_code, as_json.exit_code) == (1, 1)
+    fault = json.loads(as_json.stdout)["fault"]
+    assert (fault["thread"], fault["sequence"], fault["event_id"]) == ("case%201", 2, event["event"])
+    assert event["event"] in plain.stdout
+
+
+def test_sql_reads_and_cannot_write(context: Path) -> None:
+    assert _json(context, "sql", "select step, tier from events order by number") == [
+        {"step": "receive", "tier": 1},
+        {"step": "check", "tier": 2},
+        {"step": "weigh", "tier": 2},
+    ]
+    assert ["receive", "[x]", "#"] in _rows(_run(context, "sql", "select step, '[x]' as \"#a\", '#' from events"))
+    for statement in ("delete from events", "drop table events", "attach 'x' as y", "select", "select 1; select 2"):
+        refused = _run(context, "sql", statement)
+        assert (refused.exit_code, refused.stderr.startswith("query_refused: ")) == (2, True), statement
+    assert _json(context, "sql", "select count(*) as n from events") == [{"n": 3}]
+
+
+def test_an_answer_that_is_too_large_is_refused(context: Path) -> None:
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"
+    refused = _run(context, "sql", endless)
+    assert (refused.exit_code, refused.stderr.startswith("limit_exceeded: ")) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_a_folder_that_no_node_has_used_is_not_found(tmp_path: Path, arguments: list[str]) -> None:
+    result = _run(tmp_path / "nowhere", *arguments)
+    assert (result.exit_code, result.stderr.startswith("not_found: ")) == (3, True)
+    assert "relm dev" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_nothing_read_changes_the_store(context: Path, arguments: list[str]) -> None:
+    before = (context / "store.db").read_bytes()
+    assert _run(context, *arguments).exit_code == 0
+    assert (context / "store.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["thread", "show", "case 2"],
+        ["section", "case 2"],
+        ["section", "case 1", "--at", "f" * 64],
+        ["rejected", "list", "--thread", "case 2"],
+        ["rejected", "show", "case 1", "1"],
+        ["rejected", "show", "case 2", "4"],
+    ],
+)
+def test_what_the_store_does_not_hold_is_not_found(context: Path, arguments: list[str]) -> None:
+    result = _run(context, *arguments)
+    assert (result.exit_code, result.stderr.startswith("not_found: ")) == (3, True)
+
+
+def test_the_folder_may_be_named_by_a_variable(context: Path) -> None:
+    result = CliRunner().invoke(app, ["thread", "list", "--json"], env={"RELM_CONTEXT": str(context)})
+    assert [line["label"] for line in json.loads(result.stdout)] == ["case 1"]
