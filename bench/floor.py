@@ -53,9 +53,7 @@ async def consume(url: str, database: str, steps: int) -> None:
     stream = connection.jetstream()
     config = ConsumerConfig(durable_name="floor", ack_policy=AckPolicy.ALL, max_ack_pending=20_000, ack_wait=30)
     await stream.add_consumer("FLOOR", config)
-    subscription = await stream.pull_subscribe_bind(
-        "floor", "FLOOR", pending_msgs_limit=-1, pending_bytes_limit=-1
-    )
+    subscription = await stream.pull_subscribe_bind("floor", "FLOOR", pending_msgs_limit=-1, pending_bytes_limit=-1)
     print("ready", flush=True)
     taken = 0
     while taken < steps:
@@ -63,10 +61,7 @@ async def consume(url: str, database: str, steps: int) -> None:
             messages = await subscription.fetch(BATCH, timeout=1)
         except nats.errors.TimeoutError:
             continue
-        rows = [
-            (message.metadata.sequence.stream, message.subject, Event.model_validate_json(message.data).id, message.data)
-            for message in messages
-        ]
+        rows = [(m.metadata.sequence.stream, m.subject, Event.model_validate_json(m.data).id, m.data) for m in messages]
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT OR IGNORE INTO steps VALUES (?, ?, ?, ?)", rows)
         db.execute("COMMIT")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
+from relmachine.machine import Machine
+from relmachine.machine.yaml_form import parse_machine
+
 CHAINS = {"c": 4, "d": 3, "e": 1}
 """Claims `c1 <- c2 <- c3 <- c4`, `d1 <- d2 <- d3` and `e1`."""
 
@@ -16,8 +21,13 @@ _COMMON = {"note": "string", "ref": "string", "region": "string"}
 _WRITES = {"actors": "actor", "seen_at": "at", "first_at": "at", "total": "amount"}
 
 
-def declaration() -> dict[str, Any]:
-    """The machine in its YAML form."""
+def machine() -> Machine:
+    """The machine of workload W."""
+    return parse_machine(declaration())
+
+
+def declaration() -> str:
+    """Its YAML text."""
     claims: dict[str, Any] = {}
     steps: dict[str, Any] = {}
     for chain, depth in CHAINS.items():
@@ -32,7 +42,7 @@ def declaration() -> dict[str, Any]:
             }
     for name in CONTESTED:
         steps[f"undo_{name}"] = {"kind": "process", "contests": [name], "payload": _COMMON, "writes": _WRITES}
-    return {
+    form: dict[str, Any] = {
         "machine": "w",
         "version": "1",
         "fields": {
@@ -45,3 +55,4 @@ def declaration() -> dict[str, Any]:
         "claims": claims,
         "steps": steps,
     }
+    return yaml.safe_dump(form)

@@ -11,17 +11,14 @@ import sys
 from pathlib import Path
 
 import uvloop
-import yaml
 
-from bench.machine import GRANTED, declaration
-from relmachine.machine.loader import load
+from bench.machine import GRANTED, machine
 from relmachine.node import Node, Settings
 
 
-def prepare(folder: Path) -> tuple[Path, Path]:
-    """Write the machine and its grants; returns their paths."""
-    machine, grants = folder / "w.yaml", folder / "grants.json"
-    machine.write_text(yaml.safe_dump(declaration()))
+def write_grants(folder: Path) -> Path:
+    """Write the grants of workload W; returns their path."""
+    grants = folder / "grants.json"
     grant = {
         "principals": list(GRANTED),
         "machines": ["w"],
@@ -31,19 +28,16 @@ def prepare(folder: Path) -> tuple[Path, Path]:
         "rates": ["normal"],
     }
     grants.write_text(json.dumps({"grants": [grant]}))
-    return machine, grants
+    return grants
 
 
 async def serve(folder: Path, sync: str) -> None:
     """Run the node until stdin closes."""
-    machine, grants = prepare(folder)
-    settings = Settings(data_dir=folder / "data", grants=grants, stream_sync=sync, http=False)  # type: ignore[arg-type]
-    async with Node.running(load(machine), settings) as node:
+    settings = Settings(data_dir=folder / "data", grants=write_grants(folder), stream_sync=sync, http=False)  # type: ignore[arg-type]
+    async with Node.running(machine(), settings) as node:
         context = node.context(running=True)
         print(
-            json.dumps(
-                {"nats_url": context.nats_url, "store_path": str(context.store_path), "pids": node.pids()}
-            ),
+            json.dumps({"nats_url": context.nats_url, "store_path": str(context.store_path), "pids": node.pids()}),
             flush=True,
         )
         await asyncio.to_thread(sys.stdin.read)

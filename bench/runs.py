@@ -90,9 +90,8 @@ async def latencies(folder: Path, work: Sequence[Work], per_second: float, sync:
 
         async def outcome(message: Any) -> None:
             now = time.perf_counter()
-            for item in json.loads(message.data)["outcomes"]:
-                if (key := item["key"]) in published:
-                    taken.append(now - published[key])
+            keys = [item["key"] for item in json.loads(message.data)["outcomes"]]
+            taken.extend(now - published[key] for key in keys)
             if len(taken) == len(work):
                 finished.set()
 

@@ -9,11 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from bench.machine import CHAINS, CONTESTED, GRANTED
+from bench.machine import CHAINS, CONTESTED, GRANTED, machine
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CONTESTS = 0.2
-REFUSED_PER_GATE = 0.01
+CONTESTS_DRAWN = 0.245
+"""Chance that a step contests when something stands that can be contested: it gives 20 % contests over all."""
+
+REFUSED_BY_SHAPE = REFUSED_BY_POLICY = 0.0105
+REFUSED_BY_LAWS_DRAWN = 0.017
+"""Chance of an illegal step, when there is one: it gives 1 % over all."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz "
 
 
@@ -38,6 +42,20 @@ def expectations(work: list[Work]) -> Counter[str]:
     return Counter(item.expected for item in work)
 
 
+def independent_neighbours(work: list[Work]) -> float:
+    """Share of neighbouring steps of one thread that are independent of each other."""
+    plan = machine().plan()
+    last: dict[str, int] = {}
+    independent = pairs = 0
+    for item in work:
+        step = plan.step_index[item.step]
+        if item.thread in last:
+            pairs += 1
+            independent += not plan.dependent[last[item.thread]] >> step & 1
+        last[item.thread] = step
+    return independent / pairs
+
+
 def _lane(thread: str, count: int, rng: random.Random) -> list[Work]:
     """One thread. Chains grow level by level; what is contested is asserted again before anything rests on it."""
     standing: set[str] = set()
@@ -45,11 +63,11 @@ def _lane(thread: str, count: int, rng: random.Random) -> list[Work]:
     for index in range(count):
         fate = rng.random()
         step, expected = _legal(standing, rng), "committed"
-        if fate < REFUSED_PER_GATE:
+        if fate < REFUSED_BY_SHAPE:
             expected = "payload_invalid"
-        elif fate < 2 * REFUSED_PER_GATE:
+        elif fate < REFUSED_BY_SHAPE + REFUSED_BY_POLICY:
             expected = "policy_denied"
-        elif fate < 3 * REFUSED_PER_GATE and (illegal := _illegal(standing)) is not None:
+        elif fate > 1 - REFUSED_BY_LAWS_DRAWN and (illegal := _illegal(standing)) is not None:
             step, expected = illegal, "requires"
         elif step.startswith("undo_"):
             standing.discard(step.removeprefix("undo_"))
@@ -61,7 +79,7 @@ def _lane(thread: str, count: int, rng: random.Random) -> list[Work]:
 
 def _legal(standing: set[str], rng: random.Random) -> str:
     contestable = [name for name in CONTESTED if name in standing]
-    if contestable and rng.random() < CONTESTS * 1.15:
+    if contestable and rng.random() < CONTESTS_DRAWN:
         return f"undo_{rng.choice(contestable)}"
     open_claims = [
         f"{chain}{level}"
@@ -90,7 +108,7 @@ def _body(thread: str, index: int, step: str, expected: str, rng: random.Random)
         "actor": rng.choice(GRANTED),
         "at": (START + timedelta(seconds=index, milliseconds=rng.randrange(1000))).isoformat(timespec="milliseconds"),
         "amount": rng.randrange(10_000),
-        "note": "".join(rng.choices(_LETTERS, k=150)),
+        "note": "".join(rng.choices(_LETTERS, k=260)),
         "ref": f"{rng.getrandbits(128):032x}",
         "region": rng.choice(("north", "south", "east", "west")),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 import orjson
@@ -17,7 +16,7 @@ SECONDS_MAX = 60.0
 
 def post(url: str, body: bytes, content_type: str) -> dict[str, object]:
     """The JSON object that the node answers. Errors: the node's own; `unreachable` when there is no answer."""
-    request = Request(quote(url, safe=":/?=&[]%"), data=body, headers={"Content-Type": content_type}, method="POST")
+    request = Request(url, data=body, headers={"Content-Type": content_type}, method="POST")
     # The node's address comes from its own data folder: no proxy stands between.
     opener = build_opener(ProxyHandler({}))
     try:

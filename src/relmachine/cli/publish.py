@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
+from urllib.parse import quote
 
 import typer
 
@@ -52,7 +53,7 @@ def publish(
         "data": _data(data),
     }
     body = event if principal is None else {**event, "principal": principal}
-    answer = _post(f"{http_url(node)}/threads/{token}/steps", body, wait=wait)
+    answer = _post(f"{http_url(node)}/threads/{quote(token, safe='')}/steps", body, wait=wait)
     if as_json:
         print_json(answer)
     elif "event" in answer:

@@ -8,7 +8,7 @@ from typing import cast
 
 import orjson
 
-from relmachine.algebra.reducers import Scalar, fold
+from relmachine.algebra.reducers import fold, parse
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
@@ -48,7 +48,7 @@ def call(
 
 def _folded(field: FieldPlan, texts: Sequence[str]) -> object:
     """The Python value of a field; a folded list has Python members."""
-    folded = fold(field.reducer, [cast(Scalar, orjson.loads(text)) for text in texts])
+    folded = fold(field.reducer, [parse(text) for text in texts])
     if isinstance(folded, list):
         return [text_value(field, orjson.dumps(item).decode()) for item in folded]
     return text_value(field, orjson.dumps(folded).decode())

@@ -10,9 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from operator import itemgetter
 from typing import TypeVar
 
-import orjson
+from orjson import loads
 
 from relmachine.gates.constraint_facts import Numbers
 from relmachine.kernel.proposal import Proposal
@@ -62,32 +63,28 @@ class TurnFacts:
 
     def _order(self, proposal: Proposal, start: int) -> None:
         """A `step` for each event, joined from its rows."""
-        write = self._lines.append
-        tiers = {last.event_id: last.tier for last in proposal.before.lasts.values()}
-        new: dict[str, _Place] = {}
-        histories = {proposal.before.head: (start, proposal.before.depth)}
-
-        def seen(event: str) -> _Place:
-            return new[event] if event in new else (start, tiers[event]) if event in tiers else _ABSENT
-
+        write, before = self._lines.append, proposal.before
+        events: dict[str, _Place] = {last.event_id: (start, last.tier) for last in before.lasts.values()}
+        for number, event in enumerate(proposal.events, start + 1):
+            events.setdefault(event.event_id, (number, event.tier))
+        histories = {before.head: (start, before.depth)}
         rows = zip(proposal.events, proposal.thread_events, proposal.histories, proposal.extensions, strict=True)
         for number, (event, placed, history, extension) in enumerate(rows, start + 1):
-            identity, target, depth, tier = event.event_id, history.history_id, history.depth, event.tier
-            assert placed.event_id == identity, "the rows of a proposal stand in the order of its events"
+            target, depth, tier = history.history_id, history.depth, event.tier
+            assert placed.event_id == event.event_id, "the rows of a proposal stand in the order of its events"
             assert placed.history_id == target == extension.target, "the rows of a step name one history"
-            parents = [seen(parent) for parent in orjson.loads(event.parents)]
-            if len(parents) > 1:
-                parents.sort(key=_tier, reverse=True)
-                self._lines += [f"beside({number},{tier},{other},{height})." for other, height in parents[1:]]
-            parent, height = parents[0] if parents else _NONE
+            parent, height = _NONE
+            if event.parents != "[]":
+                (parent, height), *others = _highest_first([events.get(one, _ABSENT) for one in loads(event.parents)])
+                for other, lower in others:
+                    write(f"beside({number},{tier},{other},{lower}).")
             source = histories[extension.source][1] if extension.source in histories else "#sup"
             write(f"step({number},{source},{depth},{tier},{parent},{height}).")
-            if identity in new or identity in tiers:
+            if events[event.event_id][0] != number:
                 write(f"again({number}).")
-            if target in histories:
-                write(f"same({number},{depth},{histories[target][0]},{histories[target][1]}).")
-            new[identity] = number, tier
-            histories[target] = number, depth
+            earlier = histories.setdefault(target, (number, depth))
+            if earlier[0] != number:
+                write(f"same({number},{depth},{earlier[0]},{earlier[1]}).")
 
     def _values(self, proposal: Proposal, start: int) -> None:
         """The values of the `once` fields that the turn writes, and contributions of events it does not add."""
@@ -125,8 +122,11 @@ def _numbers(proposal: Proposal, start: int) -> dict[str, int]:
     return {event.event_id: number for number, event in enumerate(proposal.events, start + 1)}
 
 
-def _tier(place: _Place) -> int:
-    return place[1]
+def _highest_first(places: list[_Place]) -> list[_Place]:
+    """The covering predecessors of an event, one of the highest tier first."""
+    if len(places) > 1:
+        places.sort(key=itemgetter(1), reverse=True)
+    return places
 
 
 def _repeated(keys: Sequence[_Key]) -> set[_Key]:

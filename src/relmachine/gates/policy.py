@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from regopy import Input, Interpreter
+from regopy.rego_shared import RegoError
 
 from relmachine.algebra.identity import digest
 from relmachine.errors import Code, RelmError
@@ -118,11 +119,14 @@ class _CompiledRules:
 
     def __init__(self, rules: str, data: dict[str, object]) -> None:
         self._interpreter = Interpreter()
-        self._interpreter.add_module("steps.rego", rules)
-        self._interpreter.add_data(data)
-        self._bundle = self._interpreter.build(None, [ENTRYPOINT])
+        try:
+            self._interpreter.add_module("steps.rego", rules)
+            self._interpreter.add_data(data)
+            self._bundle = self._interpreter.build(None, [ENTRYPOINT])
+        except RegoError as error:
+            raise _broken(str(error)) from error
         if not self._bundle.ok():
-            raise RelmError(Code.INTERNAL, "the shipped policy does not compile: reinstall the package")
+            raise _broken("the bundle is not ok")
         self._lock = threading.Lock()  # an interpreter holds one input at a time
 
     def ask(self, questions: Sequence[Question]) -> list[Decision]:
@@ -148,6 +152,10 @@ class _CompiledRules:
             return Decision(answer["allow"] is True, reasons, answer["any_thread"] is True)
         except Exception:  # undefined, misshapen or failed: whatever it is, the answer is no
             return DENIED
+
+
+def _broken(detail: str) -> RelmError:
+    return RelmError(Code.INTERNAL, "the shipped policy does not compile: reinstall the package", detail=detail)
 
 
 class _Memory:

@@ -21,7 +21,7 @@ class Limits:
     publishes_in_flight_max: int = 1000
     reruns_per_turn_max: int = 64
     commit_attempts_max: int = 8
-    fiber_table_elements_max: int = 16
+    fiber_table_elements_max: int = 8
     section_snapshot_every: int = 256
     query_rows_max: int = 10_000
     query_seconds_max: float = 10.0

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from relmachine.kernel.limits import Limits
 from relmachine.observe.http_errors import answer_errors
+from relmachine.observe.http_guard import BrowserGuard
 from relmachine.observe.http_reading import node_router, threads_router
 from relmachine.observe.http_steps import steps_router
 from relmachine.observe.mcp import build_mcp
@@ -16,8 +17,8 @@ from relmachine.version import __version__
 def build_app(node: NodeView, limits: Limits | None = None) -> FastAPI:
     """The application for `node`. Its lifespan runs the MCP server's; it starts and stops nothing else."""
     bounds = limits or Limits()
-    # Stateless: a call may reach any node. Host and origin are checked where a browser could be led to rebind a name.
-    mcp = build_mcp(node, bounds).http_app(path="/", stateless_http=True, host_origin_protection="auto")
+    # Stateless: a call may reach any node. Host and origin are checked for the whole application, below.
+    mcp = build_mcp(node, bounds).http_app(path="/", stateless_http=True, host_origin_protection=False)
     app = FastAPI(
         title=f"relmachine: {node.plan.machine}",
         version=__version__,
@@ -26,6 +27,7 @@ def build_app(node: NodeView, limits: Limits | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(BrowserGuard)
     answer_errors(app)
     app.include_router(steps_router(node, bounds))
     app.include_router(threads_router(node))

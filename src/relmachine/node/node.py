@@ -185,7 +185,9 @@ async def _open(stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy
         stack.push_async_callback(_cancel, vital[0])
     store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
     stack.push_async_callback(store.close)
-    stream = await NatsStream.open(settings.nats_url or server.url, plan, store.store_id, limits)  # pyright: ignore[reportOptionalMemberAccess]
+    url = settings.nats_url if server is None else server.url
+    assert url is not None, "a node has a stream of its own or the address of one"
+    stream = await NatsStream.open(url, plan, store.store_id, limits, settings.stream_bounds)
     stack.push_async_callback(stream.close)
     shape = ShapeGate(plan, limits)
     constraints = ConstraintChecker(plan, limits)

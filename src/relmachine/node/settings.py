@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relmachine.kernel.limits import Limits
+from relmachine.stream.bounds import StreamBounds
 
 
 class Settings(BaseSettings):
@@ -37,3 +38,5 @@ class Settings(BaseSettings):
     """JSON file of grants that replaces the one shipped (docs/policy.md)."""
 
     limits: Limits = Field(default_factory=Limits)
+
+    stream_bounds: StreamBounds = Field(default_factory=StreamBounds)

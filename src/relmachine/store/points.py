@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import orjson
+
 from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
 from relmachine.store.declaration import load_plan
 from relmachine.store.port import Reads, Table
+from relmachine.store.tables import Target
 
 At = int | str | None
 """A stream sequence (what was committed up to it), a history id, or None for now."""
@@ -78,6 +81,13 @@ async def pages(
             return
         yield page
         key = page.rows[-1][: len(start)]
+
+
+async def table_rows(store: Reads, target: Target, where: str = "1", *parameters: object) -> list[tuple[object, ...]]:
+    """All rows of a table in the order of its columns, as one value: not bounded by the rows of an answer."""
+    sql = f"SELECT json_group_array(json_array({', '.join(target.columns)})) FROM {target.name} WHERE {where}"
+    text = _text((await store.select(sql, parameters)).rows[0][0])
+    return sorted(tuple(row) for row in orjson.loads(text))
 
 
 def _text(value: object) -> str:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from relmachine.errors import RelmError
+from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.declaration import load_plan
 from relmachine.store.opening import description
-from relmachine.store.points import pages
+from relmachine.store.points import pages, table_rows
 from relmachine.store.port import Reads
 from relmachine.store.threads import threads
 from relmachine.store.verify_content import FIBERS, SNAPSHOTS, check_fiber, check_snapshot
@@ -59,12 +59,15 @@ class Report:
 async def verify(store: Reads, progress: Progress | None = None) -> Report:
     """Verify the whole store, threads by name, each in subject order; stops at the first fault.
 
-    Memory is bounded by a page of events, whatever the length of a thread.
+    Memory is bounded by a page of events, whatever the length of a thread. Errors: `limit_exceeded` when the store was
+    opened with too little time for a count over a whole table, `unreachable`.
     """
     counts: Counter[str] = Counter()
     try:
         fault = await _first_fault(store, counts, progress)
-    except (ValueError, KeyError, TypeError, RelmError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RelmError) as error:
+        if isinstance(error, RelmError) and error.code in (Code.LIMIT_EXCEEDED, Code.UNREACHABLE):
+            raise
         fault = Fault("", 0, "", "the store's tables cannot be read", "", f"{type(error).__name__}: {error}")
     return Report(dict(counts), fault)
 
@@ -92,9 +95,10 @@ async def _plans(store: Reads) -> list[Plan]:
 
 async def _described(store: Reads, plan: Plan) -> Fault | None:
     for target, computed in description(plan).items():
-        keys = [str(row[0]) for row in computed] if target is tables.META else []
-        stored = (await store.select(f"SELECT {', '.join(target.columns)} FROM {target.name}")).rows
-        found = sorted(row for row in stored if row[0] in keys) if keys else sorted(stored)
+        found = await table_rows(store, target)
+        if target is tables.META:
+            named = {row[0] for row in computed}
+            found = [row for row in found if row[0] in named]
         if found != sorted(computed):
             return Fault("", 0, "", f"{target.name}: not what the plan declares", str(found), str(sorted(computed)))
     return None

@@ -7,7 +7,7 @@ from typing import cast
 from relmachine.machine.plan import Reducer
 from relmachine.store.fiber_reading import read_fiber
 from relmachine.store.fiber_rows import fiber_rows
-from relmachine.store.points import Point
+from relmachine.store.points import Point, table_rows
 from relmachine.store.port import Reads
 from relmachine.store.sections import contributions_until
 from relmachine.store.snapshots import snapshot_text
@@ -30,9 +30,7 @@ async def check_fiber(store: Reads, fiber_id: str) -> str | None:
         return f"its points break {broken.law}"
     listed = cast(int, (await store.select(_ELEMENTS, (fiber_id,))).rows[0][0])
     for target, computed in fiber_rows([fiber], listed).items():
-        sql = f"SELECT {', '.join(target.columns)} FROM {target.name} WHERE fiber_id = ?"
-        stored = (await store.select(sql, (fiber_id,))).rows
-        if sorted(map(repr, stored)) != sorted(map(repr, computed)):
+        if await table_rows(store, target, "fiber_id = ?", fiber_id) != sorted(computed):
             return f"table {target.name} is not what its points give"
     return None
 

@@ -85,6 +85,8 @@ class NatsFeeds:
             if not queues[subject]:
                 del queues[subject]
         subjects = list(queues)[: self._connection.bounds.batch_messages_max]
+        if not subjects:
+            return sent
         answers = await send(self._connection, [self._parcel(queues[subject][0]) for subject in subjects])
         doubtful = [s for s, answer in zip(subjects, answers, strict=True) if not isinstance(answer, Ack)]
         present = await self._present(doubtful)

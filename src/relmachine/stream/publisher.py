@@ -70,7 +70,7 @@ class NatsPublisher:
         for step in steps:
             self._check_size(step)
         results: list[Published] = []
-        for window in _windows(steps, self._bounds):
+        for window in windows(steps, self._bounds):
             async with self._windows if len(window) > 1 else self._singles:
                 results.extend(await self._window(window))
         return results
@@ -186,7 +186,7 @@ def unfinished(window: Sequence[Outgoing], results: Sequence[Published | None]) 
     return positions
 
 
-def _windows(steps: Sequence[Outgoing], bounds: StreamBounds) -> Iterator[Sequence[Outgoing]]:
+def windows(steps: Sequence[Outgoing], bounds: StreamBounds) -> Iterator[Sequence[Outgoing]]:
     """`steps` cut where a window would hold too many messages or bytes."""
     start = size = 0
     for index, step in enumerate(steps):

@@ -56,6 +56,7 @@ async def send(connection: Connection, parcels: Sequence[Parcel]) -> list[Answer
     Ends after `answer_seconds_max`, or when the connection is lost: what is not answered then is `Lost`.
     """
     answers: list[Answer] = [Lost() for parcel in parcels if not parcel.silent]
+    assert answers, "a window asks for at least one answer: nothing else ends the wait for it"
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     left = len(answers)
 

@@ -92,7 +92,7 @@ def test_the_step_is_sent_as_a_cloud_event(tmp_path: Path) -> None:
     with _answering(tmp_path, 202, ACCEPTED) as node:
         result = _publish(tmp_path, "case 1", "look", "--data", '{"at": 1}', "--id", "9", "--principal", "ann")
     assert (result.exit_code, "sequence 7" in result.stdout) == (0, True)
-    assert (node.path, node.content_type) == ("/threads/case%201/steps", "application/cloudevents+json")
+    assert (node.path, node.content_type) == ("/threads/case%25201/steps", "application/cloudevents+json")
     assert node.sent == {
         "specversion": "1.0",
         "id": "9",
@@ -118,7 +118,7 @@ def test_each_publication_without_an_id_is_a_step_of_its_own(tmp_path: Path) -> 
 def test_a_token_is_taken_as_it_is(tmp_path: Path) -> None:
     with _answering(tmp_path, 202, ACCEPTED) as node:
         _publish(tmp_path, "case%201", "look")
-    assert (node.path, node.sent["subject"]) == ("/threads/case%201/steps", "case%201")
+    assert (node.path, node.sent["subject"]) == ("/threads/case%25201/steps", "case%201")
 
 
 @pytest.mark.parametrize("way", ["file", "stdin"])

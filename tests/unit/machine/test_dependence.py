@@ -54,7 +54,7 @@ def dependent(declaration: Declaration, one: StepDeclaration, other: StepDeclara
     return bool(set(one.writes) & set(other.writes) & ordered)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(machines())
 def test_dependence_is_the_mathematics(machine: Machine) -> None:
     declaration = machine.declaration
@@ -65,7 +65,7 @@ def test_dependence_is_the_mathematics(machine: Machine) -> None:
             assert bool(row >> index & 1) == (one is other or dependent(declaration, one, other))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(machines())
 def test_reasons_of_plan_and_declaration_agree_and_cover_the_matrix(machine: Machine) -> None:
     plan = plan_of(machine)
@@ -76,7 +76,7 @@ def test_reasons_of_plan_and_declaration_agree_and_cover_the_matrix(machine: Mac
     assert all(reasons for reasons in found.values())
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(machines())
 def test_stated_independence_passes_exactly_when_it_is_true(machine: Machine) -> None:
     plan = plan_of(machine)
@@ -86,7 +86,7 @@ def test_stated_independence_passes_exactly_when_it_is_true(machine: Machine) ->
         assert (verdict is Verdict.FAIL) == bool(plan.dependent[one.index] >> other.index & 1)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(machines())
 def test_stability_and_the_commutation_law_are_the_algebra_s(machine: Machine) -> None:
     declaration = machine.declaration
@@ -106,7 +106,7 @@ def test_stability_and_the_commutation_law_are_the_algebra_s(machine: Machine) -
     assert stability(declaration)[2] == set(plan.claim_names(plan.vetoable))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(machines())
 def test_a_view_shows_only_claims_whose_touchers_depend_on_the_step(machine: Machine) -> None:
     plan = plan_of(machine)

@@ -16,7 +16,7 @@ from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
-from relmachine.kernel.verdicts import Admitted, Refused, Repeated
+from relmachine.kernel.verdicts import Admitted, Decided, Refused, Repeated
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.observe.port import Accepted
@@ -64,20 +64,23 @@ class StoredNode:
         known = self.outcomes.get((thread, sequence))
         return known or await reading.outcome_at(self.store, thread, sequence)
 
-    async def decide(self, thread: str, body: bytes) -> int:
-        """Let the thread's turn decide `body` at the next sequence, as if it had come past the interface."""
-        self.sequence += 1
-        named = orjson.loads(body).get("type", "_")
-        item = ShapeGate(self.plan, Limits()).check(Message(self.sequence, thread, named, body))
-        decided = item if isinstance(item, Refused) else Admitted(item, item.recorded)
-        if not isinstance(item, Refused):
-            known = (await self.store.receipts([(thread, item.step_key)])).get((thread, item.step_key))
-            if known is not None:
-                self.outcomes[thread, self.sequence] = {"outcome": "repeated", "sequence": known.sequence}
-                decided = Repeated(item, known.sequence)
+    async def decide(self, thread: str, *bodies: bytes) -> int:
+        """Let one turn of the thread decide `bodies`, as if they had come past the interface; the last sequence."""
+        decided = [await self._decided(thread, body) for body in bodies]
         state = (await self.store.states([thread])).get(thread) or initial_state(self.plan, thread)
-        await self.store.commit([advance(self.plan, state, [decided])])
+        await self.store.commit([advance(self.plan, state, decided)])
         return self.sequence
+
+    async def _decided(self, thread: str, body: bytes) -> Decided:
+        self.sequence += 1
+        item = ShapeGate(self.plan, Limits()).check(Message(self.sequence, thread, orjson.loads(body)["type"], body))
+        if isinstance(item, Refused):
+            return item
+        known = (await self.store.receipts([(thread, item.step_key)])).get((thread, item.step_key))
+        if known is None:
+            return Admitted(item, item.recorded)
+        self.outcomes[thread, self.sequence] = {"outcome": "repeated", "sequence": known.sequence}
+        return Repeated(item, known.sequence)
 
     async def _one(self, thread: str, body: bytes) -> Accepted | Refused:
         item = ShapeGate(self.plan, Limits()).check(Message(0, thread, _token(self.plan, body), body))
@@ -96,9 +99,12 @@ async def stored_node(folder: Path) -> AsyncIterator[StoredNode]:
     store = SqliteStore.open(folder / "store.db", plan)
     try:
         node = StoredNode(plan, store)
-        for place, step in enumerate(("receive", "note", "check", "reopen", "check")):
-            data = {} if step == "reopen" else {"officer": "Bob" if step == "note" else "Ada"}
-            await node.decide("case-1", event(step, str(place), **data))
+        officers = {"receive": "Ada", "note": "Bob", "check": "Ada", "reopen": None}
+        steps = enumerate(("receive", "note", "check", "reopen", "check"))
+        await node.decide(
+            "case-1",
+            *(event(step, str(i), **({"officer": officers[step]} if officers[step] else {})) for i, step in steps),
+        )
         yield node
     finally:
         await store.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -62,3 +65,12 @@ def test_a_bug_tells_its_type_but_not_its_text() -> None:
 
 def test_the_witness_names_what_is_wrong() -> None:
     assert "number" in str(failing_app().get("/typed?number=many").json()["witness"])
+
+
+def test_the_table_in_the_documentation_is_the_one_in_force() -> None:
+    documented: dict[str, int] = {}
+    for line in (Path(__file__).parents[3] / "docs/http.md").read_text().splitlines():
+        row = re.match(r"\| (\d{3}) \| ((?:`\w+`(?:, )?)+) \|", line)
+        if row:
+            documented.update(dict.fromkeys(re.findall(r"`(\w+)`", row[2]), int(row[1])))
+    assert documented == {str(code): status for code, status in STATUS.items()}

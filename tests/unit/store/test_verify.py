@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -17,11 +18,16 @@ NUMBER = f"(SELECT number FROM events WHERE event_id = {SECOND})"
 HISTORY = "(SELECT history_id FROM thread_events WHERE thread = 'b%20c' ORDER BY seq LIMIT 1 OFFSET 1)"
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    place = tmp_path / "store.db"
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("store") / "store.db"
     filled(place, Limits(section_snapshot_every=3))
     return place
+
+
+@pytest.fixture
+def path(good: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(good, tmp_path))
 
 
 def report(path: Path) -> Report:

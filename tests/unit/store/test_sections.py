@@ -1,0 +1,130 @@
+"""Goal: a section is the fold of its contributions, however it is read. Method: random turns; the code's fold with and
+without snapshots and the SQL view are held against the algebra."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.contract.store_turns import Desk
+
+from relmachine.algebra.reducers import fold, parse
+from relmachine.kernel.limits import Limits
+from relmachine.machine.canonical import canonical_text
+from relmachine.machine.plan import Reducer
+from relmachine.store import reading
+from relmachine.store.snapshots import is_due, parse_snapshot, snapshot_text, still_counting
+from relmachine.store.sqlite import SqliteStore
+from relmachine.store.verify import verify
+
+VALUES = {
+    "union": st.sampled_from(["ann", "bob", "zoe", "é", ""]),
+    "log": st.text(max_size=4),
+    "latest": st.datetimes().map(lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")),
+    "least": st.integers(-(2**53) + 1, 2**53 - 1),
+    "count": st.integers(-9, 9),
+    "weight": st.floats(-1e6, 1e6).map(lambda value: round(value, 3)),
+}
+WRITES = st.fixed_dictionaries({}, optional=VALUES)
+TURNS = st.lists(st.lists(WRITES, min_size=1, max_size=4), min_size=1, max_size=5)
+
+
+@given(TURNS)
+@settings(max_examples=15, deadline=None)
+def test_reading_snapshots_and_the_view_agree_with_the_algebra(turns: list[list[dict[str, object]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_compare(Path(folder) / "store.db", turns))
+
+
+async def _compare(path: Path, turns: list[list[dict[str, object]]]) -> None:
+    made = Desk.new()
+    store = SqliteStore.open(path, made.plan, Limits(section_snapshot_every=2))
+    written: list[dict[str, object]] = []
+    expected: dict[str, dict[str, object]] = {}
+    for turn in turns:
+        proposal = made.turn("a", *(made.steps.admitted("a", "check", **values) for values in turn))
+        await store.commit([proposal])
+        for place, values in zip(proposal.thread_events, turn, strict=True):
+            written.append(values)
+            expected[place.history_id] = _folded(made, written)
+    views = dict((await store.select("SELECT history_id, section_data FROM accord_sections")).rows)
+    for history, fields in expected.items():
+        assert dict((await reading.section(store, "a", history)).fields) == fields
+        view = json.loads(str(views[history]))
+        for name, value in fields.items():
+            assert view[name] == value or (name == "weight" and view[name] is None)
+    snapshots = (await store.select("SELECT count(*) FROM section_snapshots")).rows[0][0]
+    assert (snapshots == 0) == (len(written) < 2)
+    report = await verify(store)
+    assert report.ok, report.fault
+    await store.close()
+
+
+def _folded(made: Desk, written: list[dict[str, object]]) -> dict[str, object]:
+    names = {name for values in written for name in values}
+    return {
+        name: fold(
+            made.plan.fields[name].reducer,
+            [parse(canonical_text(values[name])) for values in written if name in values],
+        )
+        for name in names
+    }
+
+
+@given(st.sampled_from(list(Reducer)), st.data())
+def test_what_a_snapshot_drops_never_counts_again(reducer: Reducer, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from([st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9)]))
+    if reducer in (Reducer.UNION, Reducer.LOG):
+        kind = st.text(max_size=3)
+    values = data.draw(st.lists(kind, min_size=1, max_size=8))
+    later = data.draw(st.lists(kind, max_size=8))
+    if reducer is Reducer.ONCE:
+        values, later = values[:1] * 3, values[:1]
+    values, later = ([parse(canonical_text(value)) for value in some if abs_ok(value)] for some in (values, later))
+    if values:
+        kept = still_counting(reducer, values)
+        assert fold(reducer, [*kept, *later]) == fold(reducer, [*values, *later])
+        text = snapshot_text({"field": values}, {"field": reducer})
+        assert parse_snapshot(text) == {"field": kept}
+
+
+def abs_ok(value: object) -> bool:
+    """Whether canonical JSON can carry it."""
+    return not isinstance(value, int) or abs(value) < 2**53
+
+
+def test_snapshots_cost_a_constant_share_of_a_long_thread() -> None:
+    taken, last, read = [], 0, 0
+    for depth in range(10, 10_001, 10):
+        if is_due(depth, last, 256):
+            read += depth
+            taken.append(depth)
+            last = depth
+    assert len(taken) == 6
+    assert read <= 2 * 10_000
+
+
+def test_the_settled_section_leaves_out_what_is_not_settled(tmp_path: Path) -> None:
+    async def test() -> None:
+        made = Desk.new()
+        store = SqliteStore.open(tmp_path / "store.db", made.plan)
+        steps = made.steps
+        await store.commit([made.opening("a")])
+        await store.commit([made.turn("a", steps.admitted("a", "opine", log="maybe"), steps.admitted("a", "note"))])
+        await store.commit([made.turn("a", steps.admitted("a", "adjust", union="eve"))])
+        settled = await reading.section(store, "a", settled_only=True)
+        everything = await reading.section(store, "a")
+        before = await reading.section(store, "a", 3, settled_only=True)
+        await store.close()
+        assert everything.fields["union"] == ["ann", "bob", "eve"]
+        assert everything.fields["log"] == ["maybe"]
+        assert settled.fields["union"] == ["ann", "eve"], "the check is contested; adjusting asserts nothing"
+        assert "log" not in settled.fields, "a judgement never settles"
+        assert before.fields["union"] == ["ann", "bob"]
+        assert everything.section_digest == settled.section_digest != before.section_digest
+
+    asyncio.run(test())

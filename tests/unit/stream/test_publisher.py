@@ -1,0 +1,39 @@
+"""Goal: what is published again after a loss keeps each thread's order, and windows stay in their bounds. Method:
+random windows and losses through the functions that choose what to send."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relmachine.stream.bounds import StreamBounds
+from relmachine.stream.port import Outgoing, Published
+from relmachine.stream.publisher import message_id, unfinished, windows
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30))
+def test_of_each_thread_everything_from_its_first_loss_on_is_sent_again(items: list[tuple[str, bool]]) -> None:
+    window = [Outgoing(thread, "s", b"", str(index)) for index, (thread, _) in enumerate(items)]
+    results = [Published(index, False) if known else None for index, (_, known) in enumerate(items)]
+    again = unfinished(window, results)
+    assert again == sorted(again)
+    for thread in "abc":
+        places = [index for index, (name, _) in enumerate(items) if name == thread]
+        lost = [index for index in places if results[index] is None]
+        assert [index for index in again if index in places] == [i for i in places if lost and i >= lost[0]]
+
+
+@given(st.lists(st.integers(0, 30), max_size=40))
+def test_windows_hold_all_steps_in_order_within_count_and_bytes(sizes: list[int]) -> None:
+    steps = [Outgoing("t", "s", b"x" * size, str(index)) for index, size in enumerate(sizes)]
+    cut = list(windows(steps, StreamBounds(batch_messages_max=5, batch_bytes_max=50)))
+    assert [step for window in cut for step in window] == steps
+    for window in cut:
+        assert 1 <= len(window) <= 5
+        assert sum(len(step.body) for step in window) <= 50
+
+
+def test_a_message_id_names_thread_and_body() -> None:
+    ids = {message_id(thread, body) for thread in ("a", "b") for body in (b"1", b"2")}
+    assert len(ids) == 4
+    assert message_id("a", b"1") == message_id("a", b"1")
