@@ -4,10 +4,12 @@ over HTTP against a real node."""
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastmcp import Client
 from tests.e2e.serving_node import small_machine
@@ -56,6 +58,26 @@ def test_an_agent_publishes_and_asks(tmp_path: Path, path: str) -> None:
             assert '"history"' in content.text  # pyright: ignore[reportAttributeAccessIssue]
 
     asyncio.run(run())
+
+
+def test_a_number_that_json_cannot_say_is_refused_and_not_made_null(tmp_path: Path) -> None:
+    async def run() -> dict[str, Any]:
+        arguments = '{"thread": "case", "step": "check", "data": {"fee": NaN}}'
+        params = f'{{"name": "publish", "arguments": {arguments}}}'
+        request = f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {params}}}'
+        headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+        async with (
+            Node.running(small_machine(), Settings(data_dir=tmp_path, http_port=0)) as node,
+            httpx.AsyncClient(follow_redirects=True) as client,
+        ):
+            told = await client.post(address(node), content=request, headers=headers)
+            threads = await client.get(f"{node.context(running=True).http_url}/threads")
+        assert threads.json()["threads"] == []
+        data = [line for line in told.text.splitlines() if line.startswith("data: ")]
+        return json.loads(data[-1].removeprefix("data: "))["result"]
+
+    result = asyncio.run(run())
+    assert (result["isError"], result["structuredContent"]["code"]) == (True, "number_invalid")
 
 
 def test_a_connected_agent_does_not_keep_the_node_from_closing(tmp_path: Path) -> None:

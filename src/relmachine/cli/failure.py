@@ -45,7 +45,7 @@ _NEXT = {
     Code.VETO_TOO_LATE: "relm thread show THREAD",
     Code.ONCE: "relm section THREAD",
 }
-"""What helps next, by code; where it is not always the same, the sentence says it."""
+"""What helps next, by code; a sentence that names a command already needs no other."""
 
 
 def exit_of(code: Code) -> Exit:
@@ -94,5 +94,5 @@ def tell(error: RelmError, *, as_json: bool) -> None:
     errors().print(Text.assemble((str(error.code), "bold red"), ": ", error.sentence), soft_wrap=True)
     if error.witness:
         errors().print(Text(witness_text(error.witness), style="dim"), soft_wrap=True)
-    if error.code in _NEXT:
+    if error.code in _NEXT and "relm " not in error.sentence:
         errors().print(Text.assemble("next: ", (_NEXT[error.code], "bold")), soft_wrap=True)

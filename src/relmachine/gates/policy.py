@@ -13,8 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from regopy import Input, Interpreter
-from regopy.rego_shared import RegoError
+from regopy import Input, Interpreter, RegoError
 
 from relmachine.algebra.identity import digest
 from relmachine.errors import Code, RelmError

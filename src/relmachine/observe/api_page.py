@@ -53,7 +53,7 @@ def _parameter(item: Document) -> str:
 def _response(status: str, item: Document) -> str:
     content: Mapping[str, Document] = item.get("content", {})
     schemas: list[Document] = [kind["schema"] for kind in content.values() if kind.get("schema")]
-    return f"{_text(status)} {_type(schemas[0]) if schemas else _text(item.get('description', ''))}"
+    return f"{_text(status)}&nbsp;{_type(schemas[0]) if schemas else _text(item.get('description', ''))}"
 
 
 def _models(api: Document) -> str:

@@ -48,7 +48,8 @@ td.number,th.number{text-align:right;padding-right:1.5rem;font-variant-numeric:t
 td:first-child{white-space:nowrap;padding-right:1.5rem}
 .pairs td:first-child{width:1%}
 code{font:.85em ui-monospace,monospace;overflow-wrap:anywhere}
-nav a{margin-right:1rem}
+nav{display:flex;flex-wrap:wrap;gap:.25rem 1rem}
+h3{font-size:1rem;margin:1.5rem 0 0}
 """
 
 

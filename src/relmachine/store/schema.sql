@@ -170,7 +170,7 @@ CREATE VIEW restrictions (from_history, to_history, step, elem_in, elem_out) AS
     0)
   FROM histories h
   JOIN history_extensions x ON x.target = h.number
-  JOIN histories s ON s.history_id = x.source
+  LEFT JOIN histories s ON s.history_id = x.source -- none for the empty history, whose fiber has one element
   JOIN fiber_elements el ON el.fiber_id = h.fiber_id;
 -- What each history adds to the section of the one before it. `delta` is a JSON object by field.
 CREATE VIEW section_deltas (history_id, source, event_id, thread, seq, delta, section_digest) AS

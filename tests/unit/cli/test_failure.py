@@ -25,6 +25,8 @@ def give_up(code: str, as_json: JsonOption = False) -> None:
         raise FileNotFoundError(2, "No such file", "/srv/x")
     if code == "os":
         raise PermissionError(13, "Permission denied", "/srv/x")
+    if code == "told":
+        raise RelmError(Code.UNREACHABLE, "start it with `relm dev`")
     raise RelmError(Code(code), "turn [round] and go back", place="[here]", many=[1, 2])
 
 
@@ -67,6 +69,7 @@ def test_with_json_the_error_is_json() -> None:
 def test_what_to_type_next_is_said_where_it_is_known() -> None:
     assert "next: relm dev MACHINE" in _run("unreachable").stderr
     assert "next:" not in _run("not_json").stderr
+    assert "next:" not in _run("told").stderr
 
 
 def test_a_file_that_may_not_be_read_is_an_expected_error_too() -> None:

@@ -118,3 +118,13 @@ def test_a_wait_that_cannot_be_is_refused_before_the_step_is_published(
         assert node.sequence == 5
 
     over_http(tmp_path, test)
+
+
+@pytest.mark.parametrize("path", [STEPS, "/mcp/"])
+def test_another_sites_page_cannot_publish_through_a_visitors_browser(tmp_path: Path, path: str) -> None:
+    async def test(node: StoredNode, client: httpx.AsyncClient) -> None:
+        foreign = {"Origin": "https://elsewhere.example", "Content-Type": "text/plain"}
+        told = await client.post(path, content=event("receive", "1"), headers=foreign)
+        assert (told.status_code, told.json()["code"], node.sequence) == (403, "policy_denied", 5)
+
+    over_http(tmp_path, test)
