@@ -11,6 +11,7 @@ from relmachine.ingest.cases import LogStep
 from relmachine.ingest.steps import outgoing, survey
 from relmachine.machine import Machine
 from relmachine.machine.loader import load
+from relmachine.machine.plan import Plan
 
 FOLDER = Path(__file__).parent.parent / "examples" / "permit"
 LOG = FOLDER / "receipt.xes.gz"
@@ -27,6 +28,12 @@ def expected() -> dict[str, Any]:
 def machine(path: Path = YAML) -> Machine:
     """The permit machine."""
     return load(path)
+
+
+@cache
+def plan() -> Plan:
+    """Its plan."""
+    return machine().plan()
 
 
 @cache

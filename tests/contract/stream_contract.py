@@ -21,6 +21,7 @@ from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
+from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.follow import FeedMessage
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.port import Hint, Hints, Outgoing
@@ -107,10 +108,14 @@ class StreamContract(ABC):
 
     @asynccontextmanager
     async def stream(
-        self, plan: Plan, store_id: str = "store", limits: Limits | None = None
+        self,
+        plan: Plan,
+        store_id: str = "store",
+        limits: Limits | None = None,
+        bounds: StreamBounds | None = None,
     ) -> AsyncIterator[NatsStream]:
         """An opened stream, closed whatever happens."""
-        stream = await NatsStream.open(self.url(), plan, store_id, limits or Limits())
+        stream = await NatsStream.open(self.url(), plan, store_id, limits or Limits(), bounds)
         try:
             yield stream
         finally:
@@ -380,7 +385,31 @@ class StreamContract(ABC):
 
         self.run(test())
 
+    def test_a_follower_that_falls_behind_reads_what_it_could_not_keep(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with (
+                self.stream(plan, bounds=StreamBounds(watched_frames_max=3)) as stream,
+                stream.follow("journal") as messages,
+            ):
+                await stream.feeds.emit([row("t", n) for n in range(1, 41)])
+                assert await follow(messages, 40) == [("t", n) for n in range(1, 41)]
+
+        self.run(test())
+
     # failures
+
+    def test_a_follower_reads_what_was_announced_while_it_was_away(self, plan: Plan) -> None:
+        async def test() -> None:
+            slow = StreamBounds(reconnect_wait_seconds=2.0)
+            async with self.stream(plan, bounds=slow) as stream, stream.follow("journal") as messages:
+                await stream.feeds.emit([row("t", 1)])
+                await self.crash_and_return()
+                async with self.stream(plan, "other") as other:
+                    await other.feeds.emit([row("t", 2), row("u", 3)])
+                assert not stream.connection.usable, "it was there to hear the announcement"
+                assert sorted(await follow(messages, 3)) == [("t", 1), ("t", 2), ("u", 3)]
+
+        self.run(test())
 
     def test_nothing_acknowledged_is_missing_after_the_server_was_killed_in_mid_publish(self, plan: Plan) -> None:
         async def test() -> None:

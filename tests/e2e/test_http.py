@@ -83,6 +83,13 @@ def test_a_step_against_the_laws_is_refused_by_gate_3_with_its_witness(
     assert serving.client.get(f"/threads/{thread}").json()["history"] == head
 
 
+def test_a_step_published_again_has_its_recorded_outcome(serving: ServingNode) -> None:
+    first = publish(serving, "twice", "receive", "1", officer="Ada").json()
+    again = publish(serving, "twice", "receive", "1", officer="Ada")
+    assert (again.status_code, again.json()) == (200, {**first, "repeated": True})
+    assert serving.client.get("/threads/twice").json()["depth"] == 1
+
+
 def test_a_refused_step_stays_refused_under_its_id(serving: ServingNode) -> None:
     first = publish(serving, "again", "check", "1").json()
     publish(serving, "again", "receive", "2")

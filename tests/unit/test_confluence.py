@@ -15,10 +15,8 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from tests.unit.gates.machines_at_random import Published, longest_chain, random_machine, random_thread
 
 from relmachine.algebra.identity import set_digest
-from relmachine.errors import RelmError
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.advance import advance
@@ -28,6 +26,7 @@ from relmachine.kernel.verdicts import Admitted, Refusal, Refused
 from relmachine.machine import footprint
 from relmachine.machine.declaration import Claim
 from relmachine.machine.plan import Plan, Reducer
+from tests.unit.gates.machines_at_random import Published, longest_chain, plan_and_thread
 
 MACHINES_PER_SEED = 2500
 
@@ -78,16 +77,6 @@ def test_a_dependence_by_direct_prerequisites_only_is_found(monkeypatch: pytest.
             assert longest_chain(plan) >= 3
             return
     pytest.fail("no random machine told the planted dependence from the true one")
-
-
-def plan_and_thread(seed: int) -> tuple[Plan | None, Sequence[Published]]:
-    """A machine that breaks no law, with a thread of steps; None in its place when the random one breaks some."""
-    rng = Random(seed)
-    try:
-        plan = random_machine(rng).plan()
-    except RelmError:
-        return None, ()
-    return plan, random_thread(rng, plan)
 
 
 def first_disagreement(plan: Plan, thread: Sequence[Published], seen: Counter[str]) -> str | None:

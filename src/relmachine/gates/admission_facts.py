@@ -29,13 +29,16 @@ class Footprint:
 
 
 def footprint(plan: Plan, step: StepPlan) -> Footprint:
-    """The footprint of `step`: looks are ↑ of what it needs, of which only vetoable claims can be dead."""
+    """The footprint of `step`: looks are ↑ of what it needs, of which only vetoable claims can be dead.
+
+    R holds nothing that can be vetoed, so a blocker is never the vetoed claim itself.
+    """
     looks = 0
     for claim in plan.claims:
         if step.needs >> claim.index & 1:
             looks |= claim.up
     final = (claim for claim in plan.claims if plan.stable_transfer >> claim.index & 1)
-    blockers = sum(1 << claim.index for claim in final if claim.up & ~(1 << claim.index) & step.vetoes)
+    blockers = sum(1 << claim.index for claim in final if claim.up & step.vetoes)
     masks = (looks, looks & plan.vetoable, step.asserts, step.contests, step.vetoes, blockers)
     return Footprint(*(_members(mask) for mask in masks))
 

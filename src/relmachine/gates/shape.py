@@ -116,8 +116,11 @@ def _validated(step: StepPlan, raw: str) -> tuple[str, _Contributions]:
 
 
 def _understood(step: StepPlan, raw: str) -> dict[str, object]:
-    """The members that were sent, validated. Strict as JSON is: a datetime is text, but "5" is no integer."""
-    model = step.payload_model.model_validate_json(raw, strict=True, extra="forbid")
+    """The members that were sent, validated by a model that refuses all others (as every plan's models do).
+
+    Strict as JSON is: a datetime is text, but "5" is no integer.
+    """
+    model = step.payload_model.model_validate_json(raw, strict=True)
     sent = model.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
     return {name: canonical_time(value) if type(value) is datetime else value for name, value in sent.items()}
 

@@ -11,10 +11,12 @@ import asyncio
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
+from relmachine.errors import Code, RelmError
 from relmachine.kernel.proposal import OutboxRow
 
 if TYPE_CHECKING:
@@ -91,11 +93,17 @@ class Relay:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _emit_all(self) -> None:
+        """Publish until the queue is empty. Rows that did not leave stay, in their order, and end the attempt."""
         while self._queue:
-            batch = [self._queue[index] for index in range(min(ROWS_PER_EMIT_MAX, len(self._queue)))]
-            self._sent.extend(await self._feeds.emit(batch))
+            batch = list(islice(self._queue, ROWS_PER_EMIT_MAX))
+            sent = await self._feeds.emit(batch)
+            self._sent.extend(sent)
+            gone = set(sent)
             for _ in batch:
                 self._queue.popleft()
+            self._queue.extendleft(reversed([row for row in batch if row not in gone]))
+            if len(gone) < len(batch):
+                raise RelmError(Code.UNREACHABLE, "some feed rows did not leave yet", rows=len(batch) - len(gone))
 
     async def _rest(self) -> None:
         """Wait for rows; after a quiet while, drop what was sent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import orjson
@@ -10,6 +11,9 @@ from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.lifecycle import ABORTED, REFUSED
 from relmachine.kernel.proposal import OutboxRow, ReceiptRow, RejectionRow, TransitionRow
 from relmachine.kernel.verdicts import GateName, Refused, Repeated
+
+WITNESS_CHARACTERS_MAX = 1000
+"""Length of a stored witness. Longer ones are cut and kept under the member `cut`."""
 
 
 class Ledger:
@@ -45,7 +49,7 @@ class Ledger:
                 refusal.gate,
                 refusal.code,
                 refusal.sentence,
-                orjson.dumps(dict(refusal.witness), default=str).decode(),
+                _witness(refusal.witness),
                 ABORTED if refusal.gate is GateName.ENGINE else REFUSED,
             )
         )
@@ -92,3 +96,11 @@ class Ledger:
                 orjson.dumps(outcome).decode(),
             )
         )
+
+
+def _witness(witness: Mapping[str, object]) -> str:
+    """The witness as JSON, cut to `WITNESS_CHARACTERS_MAX`: a turn's refusals have to fit into one feed message."""
+    text = orjson.dumps(dict(witness), default=str).decode()
+    if len(text) <= WITNESS_CHARACTERS_MAX:
+        return text
+    return orjson.dumps({"cut": text[:WITNESS_CHARACTERS_MAX]}).decode()

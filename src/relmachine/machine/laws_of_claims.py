@@ -68,7 +68,7 @@ def ground_kept(declaration: Declaration) -> Iterator[Finding]:
     for step in declaration.steps.values():
         for claim in step.asserts:
             for part, names in (("contests", step.contests), ("vetoes", step.vetoes)):
-                for name in sorted(below.get(claim, frozenset()) & set(names) - {claim}):
+                for name in sorted(below.get(claim, frozenset()) & set(names)):
                     sentence = f"step {step.name!r} {part} {name!r}, which its own assertion {claim!r} rests on"
                     yield Finding(sentence, {"step": step.name, "asserts": claim, part: name})
 

@@ -80,7 +80,7 @@ class Node:
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
             if settings.http:
-                app = build_app(node)
+                app = build_app(node, settings.limits)
                 parts.http_url = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
             node.context(running=True).save(settings.data_dir)
             try:
@@ -125,7 +125,7 @@ class Node:
     def pids(self) -> list[int]:
         """Processes of this node: itself, and the stream server when it started one."""
         server = self._parts.server
-        return [os.getpid()] + ([server.pid] if server is not None and server.pid else [])
+        return [os.getpid()] + ([server.pid] if server is not None and server.running else [])
 
     def addresses(self) -> dict[str, str]:
         """Where people and programs reach it."""
@@ -168,7 +168,7 @@ class Node:
             nats_url=self._parts.stream.url,
             http_url=self._parts.http_url,
             pid=os.getpid() if running else None,
-            nats_pid=server.pid if running and server is not None else None,
+            nats_pid=server.pid if running and server is not None and server.running else None,
         )
 
 

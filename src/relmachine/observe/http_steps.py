@@ -58,7 +58,7 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
         ] = None,
     ) -> Response:
         longest = bounded_seconds(seconds, limits)
-        accepted = await submit_one(node, thread, await bounded_body(request, limits), limits)
+        accepted = await submit_one(node, thread, await bounded_body(request, limits))
         if not isinstance(accepted, StepAccepted):
             return _refused(accepted)
         answer = None

@@ -70,7 +70,7 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
             "data": data,
             "principal": principal,
         }
-        accepted = await submit_one(node, thread, canonical(event), limits)
+        accepted = await submit_one(node, thread, canonical(event))
         if isinstance(accepted, StepRefused):
             raise ProblemError(accepted)
         if not wait:

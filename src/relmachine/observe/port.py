@@ -44,6 +44,7 @@ class NodeView(Protocol):
         """One answer for each body: the early word of gates 1 and 2, then the stream's.
 
         An early refusal leaves no trace; an accepted step is decided by the thread's turn, which may still refuse it.
+        Errors: `thread_name_invalid`; `unreachable` when the stream is.
         """
         ...
 

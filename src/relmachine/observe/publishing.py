@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from typing import cast
 
 from relmachine.errors import Code
-from relmachine.kernel.limits import Limits
-from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import Refused
 from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused, Transition, answer
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
 
-async def submit_one(node: NodeView, thread: str, body: bytes, limits: Limits) -> StepAccepted | StepRefused:
-    """Publish the CloudEvent in `body` on `thread`. Errors: `thread_name_invalid`, and what the node raises."""
-    check_thread(thread, limits)
+async def submit_one(node: NodeView, thread: str, body: bytes) -> StepAccepted | StepRefused:
+    """Publish the CloudEvent in `body` on `thread`. Errors as in `NodeView.submit`."""
     (said,) = await node.submit(thread, [body])
     return _early(said) if isinstance(said, Refused) else answer(StepAccepted, said)
 

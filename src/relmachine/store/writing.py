@@ -18,7 +18,7 @@ from relmachine.kernel.thread_token import thread_label
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.fiber_rows import insert_fibers
-from relmachine.store.snapshots import Contributions, gather, is_due, parse_snapshot, snapshot_text
+from relmachine.store.snapshots import Contributions, gather, is_due, snapshot_text
 from relmachine.store.tables import insert
 
 _FIBERS_KNOWN_MAX = 65_536
@@ -29,8 +29,7 @@ FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
 """
 _MOVE = "UPDATE threads SET head = ?, epoch = ?, seq = ?, state = ? WHERE thread = ?"
 _SENT = "DELETE FROM outbox WHERE seq = ? AND kind = ? AND thread = ?"
-_LAST_SNAPSHOT = "SELECT seq, section_data FROM section_snapshots WHERE thread = ? ORDER BY seq DESC LIMIT 1"
-_SINCE = "SELECT field, value FROM thread_contributions WHERE thread = ? AND seq > ? ORDER BY seq"
+_WRITTEN = "SELECT field, value FROM thread_contributions WHERE thread = ? ORDER BY seq"
 _SNAPSHOT_TAKEN = "UPDATE threads SET snapshot_depth = ? WHERE thread = ?"
 
 
@@ -164,9 +163,9 @@ class Writer:
                 self.connection.execute(_SNAPSHOT_TAKEN, (after.depth, after.thread))
 
     def _section_data(self, thread: str) -> str:
-        last = self.connection.execute(_LAST_SNAPSHOT, (thread,)).fetchone()
-        seq, contributions = (0, Contributions()) if last is None else (last[0], parse_snapshot(last[1]))
-        gather(contributions, self.connection.execute(_SINCE, (thread, seq)))
+        # From all contributions and not from the last snapshot, so that its text depends on the events alone.
+        contributions = Contributions()
+        gather(contributions, self.connection.execute(_WRITTEN, (thread,)))
         return snapshot_text(contributions, {name: item.reducer for name, item in self.plan.fields.items()})
 
     def _remember(self, fibers: set[str]) -> None:

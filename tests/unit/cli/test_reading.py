@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,7 @@ def test_nothing_read_changes_the_store(context: Path, arguments: list[str]) -> 
     before = (context / "store.db").read_bytes()
     assert _run(context, *arguments).exit_code == 0
     assert (context / "store.db").read_bytes() == before
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("store-")]
 
 
 @pytest.mark.parametrize(

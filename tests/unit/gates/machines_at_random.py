@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from relmachine.algebra.identity import digest
+from relmachine.errors import RelmError
 from relmachine.kernel.envelope import Candidate
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.machine import Machine
@@ -27,6 +29,16 @@ class Published:
         payload = canonical_text(dict(self.contributions))
         content = digest("payload", payload)
         return Candidate(sequence, "t", self.step, self.key, payload, content, self.contributions)
+
+
+def plan_and_thread(seed: int) -> tuple[Plan | None, Sequence[Published]]:
+    """A machine that breaks no law, with a thread of steps; None in its place when the random one breaks some."""
+    rng = Random(seed)
+    try:
+        plan = random_machine(rng).plan()
+    except RelmError:
+        return None, ()
+    return plan, random_thread(rng, plan)
 
 
 def random_machine(rng: Random) -> Machine:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from random import Random
 
-import pytest
-
 from relmachine.gates.admission_facts import FactWriter, footprint
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.port import LawCase
@@ -97,12 +95,10 @@ def test_values_that_all_differ_cost_no_more() -> None:
     assert min(seconds(2000) for _ in range(3)) < 20 * min(seconds(200) for _ in range(3))
 
 
-def test_cost_per_step_falls_as_the_batch_grows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cost_per_step_falls_as_the_batch_grows() -> None:
     shapes = [(1, 5), (1, 200), (100, 10), (100, 100)]
     found = {shape: cpu_us_per_step(*shape) for shape in shapes}
-    with capsys.disabled():
-        print()
-        for (threads, steps), cost in found.items():
-            print(f"{threads} x {steps}: {cost:.0f} us per step")
+    for (threads, steps), cost in found.items():
+        print(f"{threads} x {steps}: {cost:.0f} us per step")
     assert found[1, 200] < found[1, 5]
     assert found[100, 100] < 1.5 * found[100, 10]

@@ -142,6 +142,14 @@ def test_the_witness_of_once_has_both_values() -> None:
     assert found.witness == {"once": [{"field": "clerk", "value": '"ann"', "offered": '"bob"'}]}
 
 
+def test_the_witness_of_once_knows_no_value_of_a_withdrawn_step() -> None:
+    steps = case(thread(), ("assign", CLERK), ("assign", OTHER), ("assign", {"clerk": '"eve"'}), withdrawn=[2])
+    ((_, withdrawn, found),) = decide(steps)
+    assert withdrawn is None
+    assert found is not None
+    assert found.witness == {"once": [{"field": "clerk", "value": '"ann"', "offered": '"eve"'}]}
+
+
 def test_the_witness_lists_every_violation_and_the_first_law_gives_the_code() -> None:
     found = refusal(("assign", CLERK), ("decide", OTHER))
     assert found.code is Code.REQUIRES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import orjson
@@ -107,6 +108,13 @@ def test_a_candidate_has_the_canonical_payload_and_its_contributions() -> None:
         time=AT_CANONICAL,
         traceparent="00-1",
     )
+
+
+def test_contributions_come_by_field_however_the_plan_lists_them() -> None:
+    (step,) = GATE.plan.steps
+    plan = replace(GATE.plan, steps=(replace(step, recorded=step.recorded[::-1]),))
+    body = message(envelope(data={"resource": "R1", "at": AT}))
+    assert ShapeGate(plan, Limits()).check(body) == GATE.check(body)
 
 
 def test_two_spellings_of_a_payload_have_one_digest() -> None:

@@ -83,6 +83,19 @@ def test_steps_are_as_declared() -> None:
     assert judged.recorded == (("officers", "officer"),)
 
 
+def test_a_payload_model_may_be_local() -> None:
+    class Local(BaseModel):
+        note: str
+
+    machine = Machine("m")
+
+    @machine.process()
+    def note(step: Local, view: View) -> Section:
+        return Section()
+
+    assert issubclass(step_of(machine.plan(), "note").payload_model, Local)
+
+
 def test_authors_models_refuse_unknown_members_and_stay_themselves() -> None:
     model = step_of(office().plan(), "check").payload_model
     assert isinstance(model.model_validate({"officer": "x"}), Check)

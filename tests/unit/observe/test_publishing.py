@@ -39,6 +39,15 @@ def test_without_waiting_it_is_accepted_and_the_location_tells_the_outcome(tmp_p
     over_http(tmp_path, test)
 
 
+def test_the_location_of_a_thread_with_an_escape_can_be_followed(tmp_path: Path) -> None:
+    async def test(node: StoredNode, client: httpx.AsyncClient) -> None:
+        accepted = await client.post("/threads/2024%252F17/steps", content=event("receive", "1"))
+        assert accepted.json()["thread"] == "2024%2F17"
+        assert (await client.get(accepted.headers["location"])).json()["thread"] == "2024%2F17"
+
+    over_http(tmp_path, test)
+
+
 def test_waiting_tells_the_event_the_history_and_what_it_settled(tmp_path: Path) -> None:
     async def test(node: StoredNode, client: httpx.AsyncClient) -> None:
         told = (await client.post(f"{STEPS}?wait=settled", content=event("receive", "1"))).json()

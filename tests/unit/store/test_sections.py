@@ -31,7 +31,7 @@ def _values(random: Random) -> dict[str, object]:
         "latest": f"20{random.randrange(100):02d}-01-01T00:00:00.{random.randrange(10**6):06d}Z",
         "least": random.choice([random.randrange(-9, 9), 2**53 - 1, -(2**53) + 1]),
         "count": random.randrange(-9, 9),
-        "weight": random.choice([0.1, -2.5, 1e21, 3, round(random.uniform(-1e6, 1e6), 3)]),
+        "weight": random.choice([0, 0, 0.1, -2.5, 1e21, 3, round(random.uniform(-1e6, 1e6), 3)]),
     }
     return {name: value for name, value in values.items() if random.random() < 0.5}
 
