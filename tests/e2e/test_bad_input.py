@@ -16,11 +16,11 @@ import nats
 import nats.errors
 import nats.js.errors
 import pytest
-from tests.e2e.serving_node import ServingNode, serving_node, small_machine
 
 from relmachine.errors import RelmError
 from relmachine.node.replay import Target, replay
 from relmachine.store import reading
+from tests.e2e.serving_node import ServingNode, serving_node, small_machine
 
 pytestmark = pytest.mark.process
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+
 from tests.e2e.serving_node import ServingNode, serving_node, small_machine
 
 pytestmark = pytest.mark.process

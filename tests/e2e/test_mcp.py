@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 from fastmcp import Client
-from tests.e2e.serving_node import small_machine
 
 from relmachine.node import Node, Settings
+from tests.e2e.serving_node import small_machine
 
 pytestmark = pytest.mark.process
 

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
+from relmachine.machine.canonical import DEPTH_MAX
 
 SCHEMA_VERSION = 1
 """Version of this envelope. A higher one in a message is refused: its meaning is not known here."""
@@ -117,6 +118,8 @@ def _diagnosis(body: bytes, error: ValidationError) -> RelmError:
     value = _load(body)
     if not isinstance(value, dict):
         return RelmError(Code.ENVELOPE_INVALID, "send one CloudEvents JSON object", found=type(value).__name__)
+    if any("recursion" in problem for problem in problems(error)):
+        return _too_deep()
     version = cast(dict[str, object], value).get("schemaversion")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         return RelmError(
@@ -131,6 +134,10 @@ def _diagnosis(body: bytes, error: ValidationError) -> RelmError:
     )
 
 
+def _too_deep() -> RelmError:
+    return RelmError(Code.PAYLOAD_TOO_DEEP, f"nest values at most {DEPTH_MAX} deep", depth_max=DEPTH_MAX)
+
+
 def problems(error: ValidationError) -> list[str]:
     """The first eight complaints of Pydantic as `member: what is wrong`."""
     return [
@@ -141,11 +148,16 @@ def problems(error: ValidationError) -> list[str]:
 
 def _load(body: bytes) -> object:
     try:
+        body.decode()
         return orjson.loads(body)
+    except UnicodeDecodeError as error:
+        raise RelmError(Code.NOT_JSON, "send UTF-8 JSON", detail=str(error)) from error
     except orjson.JSONDecodeError as error:
         text = str(error)
         if "surrogate" in text:
             raise RelmError(Code.TEXT_INVALID, "send text without lone surrogates", detail=text) from error
+        if "ecursion" in text:
+            raise _too_deep() from error
         if any(word in body for word in (b"NaN", b"Infinity")):
             raise RelmError(Code.NUMBER_INVALID, "send finite numbers only: JSON has no NaN", detail=text) from error
         raise RelmError(Code.NOT_JSON, "send UTF-8 JSON", detail=text) from error
