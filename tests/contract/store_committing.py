@@ -9,10 +9,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.contract.store_turns import Desk
-
 from relmachine.store.port import Committed
 from relmachine.store.sqlite import SqliteStore
+from tests.contract.store_turns import Desk
 
 THREADS = 40
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from tests.contract.store_turns import Desk, desk
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
@@ -15,6 +14,7 @@ from relmachine.kernel.state import dump_state
 from relmachine.machine.plan import Plan
 from relmachine.store import reading
 from relmachine.store.port import Committed, Stale, Store
+from tests.contract.store_turns import Desk, desk
 
 CONTENT = ("events", "histories", "claims", "contributions", "extensions", "receipts", "rejections", "transitions")
 

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.contract.store_contract import StoreContract
-from tests.contract.store_turns import Desk, desk
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
@@ -21,6 +19,8 @@ from relmachine.machine.plan import Plan
 from relmachine.store.opening import check_sqlite
 from relmachine.store.sqlite import SqliteStore, open_reading
 from relmachine.store.verify import verify
+from tests.contract.store_contract import StoreContract
+from tests.contract.store_turns import Desk, desk
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0

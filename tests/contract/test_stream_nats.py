@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.contract.stream_contract import StreamContract, plan_of, step
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
@@ -22,6 +21,7 @@ from relmachine.stream.connection import connect
 from relmachine.stream.folder import command_line
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.server import NatsServer, ServerLimits
+from tests.contract.stream_contract import StreamContract, plan_of, step
 
 pytestmark = pytest.mark.process
 

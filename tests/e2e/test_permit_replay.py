@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import permit
 
 from relmachine.ingest.steps import survey
 from relmachine.node import Node, Settings
@@ -19,6 +18,7 @@ from relmachine.node.replay import Replayed, Target, replay
 from relmachine.store import reading
 from relmachine.store.verify import verify
 from relmachine.stream.bounds import StreamBounds
+from tests import permit
 
 pytestmark = pytest.mark.process
 

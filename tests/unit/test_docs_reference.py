@@ -9,8 +9,8 @@ from importlib import import_module
 
 import orjson
 import pytest
-from bench.__main__ import COLUMNS
 
+from bench.__main__ import COLUMNS
 from relmachine.cli.failure import exit_of
 from relmachine.errors import Code
 from relmachine.gates import policy

@@ -156,7 +156,7 @@ def _load(body: bytes) -> object:
         text = str(error)
         if "surrogate" in text:
             raise RelmError(Code.TEXT_INVALID, "send text without lone surrogates", detail=text) from error
-        if "ecursion" in text:
+        if "depth limit" in text:
             raise _too_deep() from error
         if any(word in body for word in (b"NaN", b"Infinity")):
             raise RelmError(Code.NUMBER_INVALID, "send finite numbers only: JSON has no NaN", detail=text) from error

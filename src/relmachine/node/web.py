@@ -25,7 +25,9 @@ class _Server(uvicorn.Server):
 async def serving(app: FastAPI, host: str, port: int) -> AsyncGenerator[str]:
     """Serve `app`; yields its address. Errors: `unreachable` when the port is taken."""
     listener = _bind(host, port)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=3
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:

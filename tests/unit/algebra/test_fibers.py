@@ -9,13 +9,13 @@ from itertools import permutations, product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.algebra.orders import elements, induced, posets, random_posets, small_posets, sub_posets
 
 from relmachine.algebra.fibers import Fiber
 from relmachine.algebra.laws import Law, Violation
 from relmachine.algebra.nuclei import commutes
 from relmachine.algebra.posets import Poset
 from relmachine.algebra.restrictions import Restriction
+from tests.unit.algebra.orders import elements, induced, posets, random_posets, small_posets, sub_posets
 
 
 def fiber(poset: Poset, saturation: int, transfer: int) -> Fiber:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.algebra.words import GENESIS, Trace, identify, swapped, words
 
 from relmachine.algebra.fibers import Fiber
 from relmachine.algebra.frontier import Frontier
 from relmachine.algebra.identity import EMPTY_SET, history_id, set_add, set_digest
+from tests.unit.algebra.words import GENESIS, Trace, identify, swapped, words
 
 Case = tuple[tuple[int, ...], list[int]]
 

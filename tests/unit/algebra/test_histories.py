@@ -7,12 +7,12 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.algebra.words import GENESIS, NAMES, Trace, identify, swapped, words
 
 from relmachine.algebra.histories import Event, History, is_prefix, meet, union
 from relmachine.algebra.identity import history_id
 from relmachine.algebra.obstructions import Disagreement
 from relmachine.algebra.traces import normal_form, tiers
+from tests.unit.algebra.words import GENESIS, NAMES, Trace, identify, swapped, words
 
 Case = tuple[tuple[int, ...], list[int]]
 

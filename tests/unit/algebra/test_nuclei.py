@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.algebra.orders import elements, least_fixed, random_posets, small_posets
 
 from relmachine.algebra.laws import Law
 from relmachine.algebra.nuclei import (
@@ -19,6 +18,7 @@ from relmachine.algebra.nuclei import (
     stable_points,
 )
 from relmachine.algebra.posets import Poset
+from tests.unit.algebra.orders import elements, least_fixed, random_posets, small_posets
 
 
 def all_nuclei(poset: Poset) -> Iterator[dict[int, int]]:

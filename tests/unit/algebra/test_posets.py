@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.algebra.orders import COUNTS, elements, posets, random_posets, small_posets
 
 from relmachine.algebra.laws import Law
 from relmachine.algebra.posets import Poset
 from relmachine.errors import Code, RelmError
+from tests.unit.algebra.orders import COUNTS, elements, posets, random_posets, small_posets
 
 
 @pytest.mark.parametrize("size", COUNTS)

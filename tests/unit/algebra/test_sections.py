@@ -6,12 +6,12 @@ from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.algebra.words import GENESIS, Trace, words
 
 from relmachine.algebra.histories import Event, History
 from relmachine.algebra.identity import contributions_digest, set_add, set_digest, set_remove
 from relmachine.algebra.obstructions import Disagreement, Obstruction, Side
 from relmachine.algebra.sections import Section, accumulator, glue, restrict, uncovered, values
+from tests.unit.algebra.words import GENESIS, Trace, words
 
 EVENTS = ("e1", "e2", "e3", "e4")
 FIELDS = ("decision", "officers")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import combinations, product
 
 from hypothesis import given
-from tests.unit.algebra.words import NAMES, Trace, swapped, words
 
 from relmachine.algebra.traces import normal_form, tiers
+from tests.unit.algebra.words import NAMES, Trace, swapped, words
 
 
 def foata(trace: Trace) -> str:

@@ -12,18 +12,6 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from tests.unit.gates.constraint_brute import (
-    Broken,
-    Points,
-    broken_inclusion,
-    broken_points,
-    broken_restriction,
-    broken_tables,
-    commuting_by_sets,
-    random_part,
-    random_points,
-    reported,
-)
 
 from relmachine.algebra.fibers import Fiber
 from relmachine.gates.constraint_checks import (
@@ -37,6 +25,18 @@ from relmachine.gates.constraint_checks import (
 from relmachine.gates.constraint_facts import map_facts, table_facts
 from relmachine.gates.constraint_programs import solve
 from relmachine.gates.constraint_tables import FiberTables, RestrictionTable, Row, fiber_tables, restriction_table
+from tests.unit.gates.constraint_brute import (
+    Broken,
+    Points,
+    broken_inclusion,
+    broken_points,
+    broken_restriction,
+    broken_tables,
+    commuting_by_sets,
+    random_part,
+    random_points,
+    reported,
+)
 
 TABLE_LAWS = [
     "operation_total",

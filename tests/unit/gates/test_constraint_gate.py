@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 
-from tests.unit.gates.constraint_turns_of import random_plan, random_turn
-
 from relmachine.gates.constraint_laws import SENTENCES
 from relmachine.gates.constraint_programs import program_text, programs_digest
 from relmachine.gates.constraints import ConstraintChecker
@@ -24,6 +22,7 @@ from relmachine.kernel.standing import fiber_of
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, Refusal
 from relmachine.machine.plan import Kind, Plan
+from tests.unit.gates.constraint_turns_of import random_plan, random_turn
 
 PLAN = random_plan(random.Random(31), claims=8)
 

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.unit.gates.constraint_brute import broken_order, broken_sections, random_family, reported
-
 from relmachine.gates.constraint_checks import check_orders, check_sections
 from relmachine.gates.constraint_tables import Family, OrderTable, Piece
+from tests.unit.gates.constraint_brute import broken_order, broken_sections, random_family, reported
 
 MUTANTS = 20
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import orjson
-from tests.unit.gates.constraint_turns_of import random_plan, random_turn
 
 from relmachine.errors import Code
 from relmachine.gates.constraint_programs import solve
@@ -23,6 +22,7 @@ from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import ContributionRow, Proposal
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import GateName
+from tests.unit.gates.constraint_turns_of import random_plan, random_turn
 
 MUTANTS = 20
 ONCE = frozenset({"first", "second"})

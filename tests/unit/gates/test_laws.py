@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.unit.gates.permit_plan import PLAN, Step, case, codes, decide, thread
 
 from relmachine.errors import Code
 from relmachine.gates.laws import AdmissionGate
 from relmachine.kernel.verdicts import GateName, Refusal
+from tests.unit.gates.permit_plan import PLAN, Step, case, codes, decide, thread
 
 CLERK = {"clerk": '"ann"'}
 OTHER = {"clerk": '"bob"'}

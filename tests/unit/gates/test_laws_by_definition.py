@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-from tests.unit.gates.machines_at_random import Published, plan_and_thread, random_thread
-
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.advance import advance
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Admitted, Refusal, Refused
 from relmachine.machine.plan import Plan, Reducer
+from tests.unit.gates.machines_at_random import Published, plan_and_thread, random_thread
 
 MACHINES = 400
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 
 from hypothesis import given, settings
-from tests.unit.machine.machines import REDUCERS, machines
 
 from relmachine.algebra.nuclei import commutes
 from relmachine.algebra.posets import Poset
@@ -16,6 +15,7 @@ from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Kind, Plan, Reducer
 from relmachine.machine.report import Law, Verdict
 from relmachine.machine.view import visible_claims
+from tests.unit.machine.machines import REDUCERS, machines
 
 
 def plan_of(machine: Machine) -> Plan:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 from relmachine.node.http import build_app
+from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 
 def client_of(node: StoredNode) -> httpx.AsyncClient:

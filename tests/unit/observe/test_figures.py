@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 from relmachine.errors import Code, RelmError
 from relmachine.observe import figures as module
 from relmachine.observe.figures import Figures
 from relmachine.store import reading
+from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 
 class Counting:

@@ -11,9 +11,9 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.client import CallToolResult
 from mcp import MCPError
-from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 from relmachine.observe.mcp import build_mcp
+from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 Test = Callable[[StoredNode, "Client[Any]"], Awaitable[None]]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 from relmachine.kernel.limits import Limits
 from relmachine.node.http import build_app
+from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 STEPS = "/threads/case-2/steps"
 Test = Callable[[StoredNode, httpx.AsyncClient], Awaitable[None]]

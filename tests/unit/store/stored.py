@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.contract.store_turns import Desk
-
 from relmachine.kernel.limits import Limits
 from relmachine.store.sqlite import SqliteReading, SqliteStore, open_reading
+from tests.contract.store_turns import Desk
 
 
 def filled(path: Path, limits: Limits | None = None) -> Desk:

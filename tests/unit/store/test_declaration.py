@@ -6,10 +6,10 @@ from dataclasses import fields
 
 import pytest
 from pydantic import ValidationError
-from tests.contract.store_turns import desk
 
 from relmachine.machine.plan import Plan
 from relmachine.store.declaration import dump_plan, load_plan
+from tests.contract.store_turns import desk
 
 
 def test_a_plan_comes_back_as_it_was() -> None:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.contract.store_turns import Desk
-from tests.unit.store.stored import ask, filled
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.standing import fiber_of
 from relmachine.store import reading
 from relmachine.store.sqlite import SqliteReading, SqliteStore
+from tests.contract.store_turns import Desk
+from tests.unit.store.stored import ask, filled
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.store_turns import Desk
 
 from relmachine.algebra.reducers import fold, parse
 from relmachine.kernel.limits import Limits
@@ -21,6 +20,7 @@ from relmachine.store import reading
 from relmachine.store.snapshots import is_due, parse_snapshot, snapshot_text, still_counting
 from relmachine.store.sqlite import SqliteStore
 from relmachine.store.verify import verify
+from tests.contract.store_turns import Desk
 
 
 def _values(random: Random) -> dict[str, object]:

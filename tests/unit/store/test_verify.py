@@ -7,11 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.unit.store.stored import ask, filled, tamper
 
 from relmachine.kernel.limits import Limits
 from relmachine.store.sqlite import SqliteReading
 from relmachine.store.verify import Report, verify
+from tests.unit.store.stored import ask, filled, tamper
 
 SECOND = "(SELECT event_id FROM thread_events WHERE thread = 'b%20c' ORDER BY seq LIMIT 1 OFFSET 1)"
 NUMBER = f"(SELECT number FROM events WHERE event_id = {SECOND})"

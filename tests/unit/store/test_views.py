@@ -7,11 +7,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.unit.store.stored import ask, filled
 
 from relmachine.algebra.restrictions import Restriction
 from relmachine.store import reading
 from relmachine.store.sqlite import SqliteReading
+from tests.unit.store.stored import ask, filled
 
 
 @pytest.fixture(scope="module")
