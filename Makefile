@@ -39,7 +39,7 @@ bench: setup  ## workload W against the raw floor, in one run
 	$(PYTHON) -m bench $(ARGS)
 
 docs: setup  ## the documentation site, into site/
-	$(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 lock:  ## resolve the dependencies anew
 	uv pip compile --quiet --universal --generate-hashes --no-header --group dev --extra cluster pyproject.toml -o requirements.lock

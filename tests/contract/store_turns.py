@@ -37,6 +37,7 @@ def desk(name: str = "desk", *, stricter: bool = False) -> Plan:
     machine.step("decide", kind="process", asserts=[decided], writes={"once": "who"})
     machine.step("opine", kind="derivation", asserts=[opinion], writes={"log": "who"})
     machine.step("doubt", kind="process", vetoes=[opinion])
+    machine.step("guess", kind="inquiry", writes={"log": "who"})
     machine.step("note", kind="process", writes={"log": "who"})
     return machine.plan()
 

@@ -16,7 +16,10 @@ import pytest
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
+from relmachine.store import writing
 from relmachine.store.opening import check_sqlite
+from relmachine.store.port import Committed, Stale
+from relmachine.store.selecting import connect_reader
 from relmachine.store.sqlite import SqliteStore, open_reading
 from relmachine.store.verify import verify
 from tests.contract.store_contract import StoreContract
@@ -78,6 +81,39 @@ class TestSqliteStore(StoreContract):
                 opening()
             assert refused.value.code is Code.UNREACHABLE
         assert not (tmp_path / "missing.db").exists()
+
+    def test_three_locks_keep_readers_from_writing(self) -> None:
+        async def test() -> None:
+            store = SqliteStore.open(self.path, desk())
+            for sql in ("ATTACH DATABASE ':memory:' AS other", "PRAGMA query_only = OFF", "CREATE TEMP TABLE mine (x)"):
+                with pytest.raises(RelmError) as refused:
+                    await store.select(sql)
+                assert refused.value.witness["detail"] == "not authorized"
+            await store.close()
+
+        asyncio.run(test())
+        reader = connect_reader(self.path)
+        reader.set_authorizer(None)
+        assert reader.execute("PRAGMA query_only").fetchone() == (1,)
+        reader.execute("PRAGMA query_only = OFF")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.execute("DELETE FROM outbox")
+        reader.close()
+
+    def test_what_the_fence_refuses_is_found_and_the_rest_committed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def test() -> None:
+            made = Desk.new()
+            store = SqliteStore.open(self.path, made.plan)
+            old = made.opening("a")
+            await store.commit([old])
+            # The look at the heads is made to miss once, as when another writer comes in between.
+            looks = iter([True, True])
+            fits = writing.Head.fits
+            monkeypatch.setattr(writing.Head, "fits", lambda head, turn: next(looks, False) or fits(head, turn))
+            assert await store.commit([old, made.opening("b")]) == [Stale("a"), Committed("b")]
+            await store.close()
+
+        asyncio.run(test())
 
     def test_an_old_sqlite_is_named(self) -> None:
         with pytest.raises(RelmError) as refused:

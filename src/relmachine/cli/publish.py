@@ -70,7 +70,10 @@ def _data(text: str) -> dict[str, object]:
     import orjson
 
     if text.startswith("@"):
-        text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")
+        try:
+            text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise typer.BadParameter(f"write the payload in UTF-8: {error}", param_hint="--data") from error
     try:
         value: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds with their defaults. Bytes, counts and seconds as the names say."""
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+    """A misspelt name in settings is an error, not a bound that silently does not hold."""
+
     payload_bytes_max: int = 256 * 1024
     step_key_characters_max: int = 512
     thread_token_characters_max: int = 200
-    steps_per_turn_max: int = 512
+    steps_per_turn_max: int = 256
     threads_per_round_max: int = 256
     steps_per_round_max: int = 4096
     rounds_in_flight_max: int = 2

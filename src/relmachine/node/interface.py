@@ -61,19 +61,33 @@ class Interface:
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`. Listens before it looks, so that an outcome in between is not missed."""
         async with self._stream.follow("journal", thread) as journal:
-            recorded = await reading.outcome_at(self._store, thread, sequence)
+            recorded = await self._recorded(thread, sequence)
             if recorded is not None:
                 return recorded
             try:
                 async with asyncio.timeout(min(seconds, self._limits.outcome_wait_seconds_max)):
                     async for message in journal:
-                        body = cast(dict[str, list[dict[str, object]]], orjson.loads(message.body))
-                        for outcome in body["outcomes"]:
-                            if outcome["at"] == sequence:
-                                return outcome
+                        if message.sequence >= sequence:
+                            return await self._recorded(thread, sequence)
             except TimeoutError:
                 return None
         return None
+
+    async def _recorded(self, thread: str, sequence: int) -> Mapping[str, object] | None:
+        """What the store says became of the sequence; None while it is not decided, or was no step of the thread."""
+        recorded = await reading.outcome_at(self._store, thread, sequence)
+        if recorded is not None or await reading.threads_behind(self._store, {thread: sequence}):
+            return recorded
+        return await self._repeat_at(thread, sequence)
+
+    async def _repeat_at(self, thread: str, sequence: int) -> Mapping[str, object] | None:
+        """A decided sequence without a row of its own repeated an earlier step: the stream says which key it has."""
+        found = await self._stream.reader.read(thread, sequence - 1, 1)
+        if not found or found[0].sequence != sequence:
+            return None
+        key = _of(self._shape.check(found[0])).step_key
+        receipt = (await self._store.receipts([(thread, key)])).get((thread, key))
+        return None if receipt is None else {"outcome": "repeated", "sequence": receipt.sequence}
 
     def _message(self, thread: str, body: bytes) -> Message:
         """The message that the step would be. Its token comes from the envelope, as far as that can be read."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from relmachine.engine.turn import Engine
+from relmachine.errors import Code, RelmError
+from relmachine.gates.classes import RateMeter
 from relmachine.gates.constraint_programs import programs_digest
 from relmachine.gates.constraints import ConstraintChecker
-from relmachine.gates.grants import parse_grants
+from relmachine.gates.grants import Grants, parse_grants
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
@@ -70,11 +74,11 @@ class Node:
         """
         settings = settings or Settings()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        grants = None if settings.grants is None else parse_grants(settings.grants.read_text(encoding="utf-8"))
-        policy = RegoPolicy(machine.name, grants)
+        grants = None if settings.grants is None else _read_grants(settings.grants)
+        policy = RegoPolicy(machine.name, grants, RateMeter(time.monotonic, settings.steps_per_minute_max))
         plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
         async with contextlib.AsyncExitStack() as stack:
-            parts = await _open(stack, plan, policy, settings)
+            parts = await _open(stack, plan, policy, RegoPolicy(machine.name, grants), settings)
             node = cls(machine, settings, plan, parts)
             await parts.relay.start()
             parts.vital.append(parts.dispatcher.start())
@@ -172,8 +176,12 @@ class Node:
         )
 
 
-async def _open(stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy, settings: Settings) -> _Running:
-    """Open every part; `stack` closes them last first."""
+async def _open(
+    stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy, early: RegoPolicy, settings: Settings
+) -> _Running:
+    """Open every part; `stack` closes them last first. The interface asks `early`, which counts no rates: each step
+    counts once, in its turn.
+    """
     limits = settings.limits
     vital: list[asyncio.Task[None]] = []
     server: NatsServer | None = None
@@ -200,8 +208,18 @@ async def _open(stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy
     stack.push_async_callback(host.close)
     dispatcher = Dispatcher(stream.hints, host, limits)
     stack.push_async_callback(dispatcher.close)
-    interface = Interface(plan, shape, policy, store, stream, limits)
+    interface = Interface(plan, shape, early, store, stream, limits)
     return _Running(store, stream, server, host, relay, dispatcher, interface, vital)
+
+
+def _read_grants(path: Path) -> Grants:
+    """The grants in the file. Errors: `not_found`, `grants_invalid`."""
+    try:
+        return parse_grants(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RelmError(Code.NOT_FOUND, f"name a file of grants that can be read: {error}", path=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise RelmError(Code.GRANTS_INVALID, "write the grants in UTF-8", path=str(path)) from error
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     grants: Path | None = None
     """JSON file of grants that replaces the one shipped (docs/policy.md)."""
 
+    steps_per_minute_max: int | None = Field(default=None, ge=1)
+    """Steps a minute that a principal may have decided before its rate class is `over`; None counts nothing."""
+
     limits: Limits = Field(default_factory=Limits)
 
     stream_bounds: StreamBounds = Field(default_factory=StreamBounds)

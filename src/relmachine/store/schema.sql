@@ -336,7 +336,7 @@ WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW
 END;
 CREATE TRIGGER commits_once BEFORE INSERT ON commits
 WHEN EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread AND from_seq = NEW.from_seq) BEGIN
-  SELECT RAISE(ABORT, 'write_once: commits');
+  SELECT RAISE(ABORT, 'stale');
 END;
 CREATE TRIGGER receipts_once BEFORE INSERT ON receipts
 WHEN EXISTS (SELECT 1 FROM receipts WHERE thread = NEW.thread AND step_key = NEW.step_key) BEGIN

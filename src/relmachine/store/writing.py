@@ -34,7 +34,7 @@ _SNAPSHOT_TAKEN = "UPDATE threads SET snapshot_depth = ? WHERE thread = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class Head:
     """A thread's row as far as the fence looks at it."""
 
     head: str
@@ -99,14 +99,14 @@ class Writer:
             self._take_snapshots(moving, heads)
         return {proposal.before.thread for proposal in fresh}, fibers
 
-    def _heads(self, proposals: Sequence[Proposal]) -> dict[str, _Head]:
+    def _heads(self, proposals: Sequence[Proposal]) -> dict[str, Head]:
         threads = [proposal.before.thread for proposal in proposals]
         assert len(set(threads)) == len(threads), "proposals of one commit are of distinct threads"
         rows = self.connection.execute(_HEADS, (orjson.dumps(threads).decode(),)).fetchall() if threads else []
-        found = {row[0]: _Head(*row[1:]) for row in rows}
+        found = {row[0]: Head(*row[1:]) for row in rows}
         for thread in threads:
             if thread not in found:
-                found[thread] = _Head(initial_state(self.plan, thread).head, 0, 0, 0, 0)
+                found[thread] = Head(initial_state(self.plan, thread).head, 0, 0, 0, 0)
         return found
 
     def _begin_threads(self, proposals: Sequence[Proposal]) -> None:
@@ -153,7 +153,7 @@ class Writer:
         rows = [(p.after.head, p.after.epoch, p.after.cursor, dump_state(p.after), p.after.thread) for p in proposals]
         self.connection.executemany(_MOVE, rows)
 
-    def _take_snapshots(self, proposals: Sequence[Proposal], heads: dict[str, _Head]) -> None:
+    def _take_snapshots(self, proposals: Sequence[Proposal], heads: dict[str, Head]) -> None:
         every = self.limits.section_snapshot_every
         for after in (proposal.after for proposal in proposals):
             if is_due(after.depth, heads[after.thread].snapshot_depth, every):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 MIB = 1024 * 1024
 
@@ -14,6 +17,8 @@ class StreamBounds:
     `dedupe_window_seconds` is how long the server remembers message ids: a convenience against floods of repeats,
     never the basis of a promise. `tail_bytes_max` bounds the bodies kept from the hint consumer.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     message_bytes_max: int = MIB
     dedupe_window_seconds: float = 120.0

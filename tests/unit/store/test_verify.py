@@ -165,3 +165,12 @@ def test_what_hangs_on_no_single_event_is_named(
     assert fault is not None
     assert differs in fault.differs
     assert (fault.thread, fault.sequence) == (thread, sequence)
+
+
+def test_a_fiber_without_tables_answers_for_its_points(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    filled(path, Limits(fiber_table_elements_max=0))
+    tamper(path, "UPDATE fiber_points SET transfer = 1 - transfer WHERE point = 'received'")
+    fault = report(path).fault
+    assert fault is not None
+    assert "have the digest" in fault.differs
