@@ -25,7 +25,7 @@ LENGTH_RATIO_MAX = 1.5
 GATE3_RATIO_MAX = 1.5
 COLUMNS = (
     "date", "commit", "cores", "stream_sync", "threads", "per_thread", "steps_per_s", "cpu_s_per_1k",
-    "floor_steps_per_s", "floor_cpu_s_per_1k", "ratio", "p50_ms", "p99_ms", "length_ratio", "gate3_ratio",
+    "floor_steps_per_s", "floor_cpu_s_per_1k", "ratio", "p50_ms", "p99_ms", "length_ratio", "gate3_ratio", "gate3_growth",
 )  # fmt: skip
 
 
@@ -43,8 +43,8 @@ def main() -> int:
     floor_cpu, path_cpu = (median(cost[side].cpu_s_per_1k for cost in pairs) for side in (0, 1))
     ratio = median(there.cpu_s_per_1k / base.cpu_s_per_1k for base, there in pairs)
     length_ratio = _length_ratio(given.sync, console, quick=given.quick)
-    gate3 = admission_microseconds(sizes=(5, 200))
-    gate3_ratio = gate3[200] / gate3[5]
+    gate3 = admission_microseconds(sizes=(5, 50, 200))
+    gate3_ratio, gate3_growth = gate3[200] / gate3[5], gate3[200] / gate3[50]
     p50, p99 = _latency(given.sync, quick=given.quick)
     row = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -62,11 +62,12 @@ def main() -> int:
         "p99_ms": round(p99, 1),
         "length_ratio": round(length_ratio, 2),
         "gate3_ratio": round(gate3_ratio, 2),
+        "gate3_growth": round(gate3_growth, 2),
     }
     console.print(_table(row, gate3))
     if not given.quick:
         _append(row)
-    return int(ratio > RATIO_MAX or length_ratio > LENGTH_RATIO_MAX or gate3_ratio > GATE3_RATIO_MAX)
+    return int(ratio > RATIO_MAX or length_ratio > LENGTH_RATIO_MAX or max(gate3_ratio, gate3_growth) > GATE3_RATIO_MAX)
 
 
 def _pair(work: list[Work], sync: str) -> tuple[Cost, Cost]:
@@ -107,7 +108,12 @@ def _about(work: list[Work], sync: str) -> str:
 
 def _table(row: dict[str, object], gate3: dict[int, float]) -> Table:
     table = Table("figure", "value", "bound")
-    bounds = {"ratio": RATIO_MAX, "length_ratio": LENGTH_RATIO_MAX, "gate3_ratio": GATE3_RATIO_MAX}
+    bounds = {
+        "ratio": RATIO_MAX,
+        "length_ratio": LENGTH_RATIO_MAX,
+        "gate3_ratio": GATE3_RATIO_MAX,
+        "gate3_growth": GATE3_RATIO_MAX,
+    }
     for name, value in row.items():
         bound = bounds.get(name)
         table.add_row(name, str(value), "" if bound is None else f"≤ {bound}")
