@@ -25,7 +25,8 @@ LENGTH_RATIO_MAX = 1.5
 GATE3_RATIO_MAX = 1.5
 COLUMNS = (
     "date", "commit", "cores", "stream_sync", "threads", "per_thread", "steps_per_s", "cpu_s_per_1k",
-    "floor_steps_per_s", "floor_cpu_s_per_1k", "ratio", "p50_ms", "p99_ms", "length_ratio", "gate3_ratio", "gate3_growth",
+    "floor_steps_per_s", "floor_cpu_s_per_1k", "ratio", "p50_ms", "p99_ms",
+    "length_ratio", "gate3_ratio", "gate3_growth",
 )  # fmt: skip
 
 

@@ -64,6 +64,7 @@ class Rounds:
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
+        self.turns_committed = self.turns_stale = 0
         fields = stages.plan.fields
         self._folded_reads = {
             step.name: frozenset(name for name in step.read_fields if fields[name].reducer is not Reducer.ONCE)
@@ -105,6 +106,8 @@ class Rounds:
             outcomes = await self._stages.store.commit(proposals, sent)
         stale = {outcome.thread for outcome in outcomes if isinstance(outcome, Stale)}
         durable = [proposal for proposal in proposals if proposal.after.thread not in stale]
+        self.turns_committed += len(durable)
+        self.turns_stale += len(stale)
         self._stages.hot.keep(proposal.after for proposal in durable)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
         self._stages.relay.put(row for proposal in durable for row in proposal.outbox)

@@ -48,6 +48,7 @@ class _Running:
     store: SqliteStore
     stream: NatsStream
     server: NatsServer | None
+    rounds: Rounds
     host: LocalHost
     relay: Relay
     dispatcher: Dispatcher
@@ -148,6 +149,8 @@ class Node:
             "store_id": self.store.store_id,
             "hints_unfinished": self._parts.dispatcher.unfinished,
             "threads_waiting": self._parts.host.waiting,
+            "turns_committed": self._parts.rounds.turns_committed,
+            "turns_stale": self._parts.rounds.turns_stale,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
             "addresses": self.addresses(),
@@ -204,12 +207,13 @@ async def _open(
     stack.push_async_callback(relay.close)
     hot = HotThreads(plan, store, limits.hot_threads_max)
     stages = Stages(plan, limits, hot, stream.reader, shape, store, policy, engine, constraints, relay)
-    host = LocalHost(Rounds(stages), limits)
+    rounds = Rounds(stages)
+    host = LocalHost(rounds, limits)
     stack.push_async_callback(host.close)
     dispatcher = Dispatcher(stream.hints, host, limits)
     stack.push_async_callback(dispatcher.close)
     interface = Interface(plan, shape, early, store, stream, limits)
-    return _Running(store, stream, server, host, relay, dispatcher, interface, vital)
+    return _Running(store, stream, server, rounds, host, relay, dispatcher, interface, vital)
 
 
 def _read_grants(path: Path) -> Grants:
