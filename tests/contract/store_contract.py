@@ -79,7 +79,6 @@ REPLACING = (
 CONTENT_ADDRESSED = (
     "events",
     "histories",
-    "event_claims",
     "event_contributions",
     "history_extensions",
     "plans",

@@ -85,7 +85,8 @@ CREATE VIEW extensions (source, target, step) AS
   SELECT x.source, h.history_id, x.step FROM histories h JOIN history_extensions x ON x.target = h.number;
 CREATE TRIGGER claims_insert INSTEAD OF INSERT ON claims BEGIN
   INSERT INTO event_claims (event, claim, touch)
-  VALUES ((SELECT number FROM events WHERE event_id = NEW.event_id), NEW.claim, NEW.touch);
+  VALUES ((SELECT number FROM events WHERE event_id = NEW.event_id), NEW.claim, NEW.touch)
+  ON CONFLICT (event, claim, touch) DO NOTHING;
 END;
 CREATE TRIGGER contributions_insert INSTEAD OF INSERT ON contributions BEGIN
   INSERT INTO event_contributions (event, field, value)
@@ -241,7 +242,8 @@ CREATE TRIGGER events_parents BEFORE INSERT ON events WHEN NEW.parents <> '[]' B
 END;
 
 -- Write once. Content-addressed rows may come again and change nothing; others may not come again.
--- The insert triggers are there for INSERT OR REPLACE, which deletes without asking the delete triggers.
+-- The insert triggers are there for INSERT OR REPLACE, which deletes without asking the delete triggers; commits have
+-- the fence for that, and a claim's touch is all key.
 CREATE TRIGGER events_once BEFORE INSERT ON events
 WHEN EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id) BEGIN
   SELECT RAISE(IGNORE);
@@ -257,10 +259,6 @@ END;
 CREATE TRIGGER histories_number BEFORE INSERT ON histories
 WHEN EXISTS (SELECT 1 FROM histories WHERE number = NEW.number) BEGIN
   SELECT RAISE(ABORT, 'write_once: histories');
-END;
-CREATE TRIGGER event_claims_once BEFORE INSERT ON event_claims
-WHEN EXISTS (SELECT 1 FROM event_claims WHERE event = NEW.event AND claim = NEW.claim AND touch = NEW.touch) BEGIN
-  SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER event_contributions_once BEFORE INSERT ON event_contributions
 WHEN EXISTS (SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field) BEGIN
@@ -333,10 +331,6 @@ END;
 CREATE TRIGGER thread_events_once BEFORE INSERT ON thread_events
 WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
   SELECT RAISE(ABORT, 'write_once: thread_events');
-END;
-CREATE TRIGGER commits_once BEFORE INSERT ON commits
-WHEN EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread AND from_seq = NEW.from_seq) BEGIN
-  SELECT RAISE(ABORT, 'stale');
 END;
 CREATE TRIGGER receipts_once BEFORE INSERT ON receipts
 WHEN EXISTS (SELECT 1 FROM receipts WHERE thread = NEW.thread AND step_key = NEW.step_key) BEGIN

@@ -12,7 +12,7 @@ from relmachine.algebra.reducers import Folded, fold
 from relmachine.machine.plan import Reducer
 from relmachine.store.points import At, Point, pages, resolve
 from relmachine.store.port import Reads
-from relmachine.store.snapshots import Contributions, gather, parse_snapshot
+from relmachine.store.snapshots import Texts, Values, gather, parse_all, parse_snapshot
 from relmachine.store.threads import settled
 
 _FIELDS = "SELECT field, reducer FROM accord_fields"
@@ -57,40 +57,42 @@ async def section(store: Reads, thread: str, at: At = None, *, settled_only: boo
     """The section of the thread's history at `at`, or only what its settled events contributed. Errors: `not_found`."""
     point = await resolve(store, thread, at)
     reducers = {cast(str, name): Reducer(cast(str, reducer)) for name, reducer in (await store.select(_FIELDS)).rows}
-    contributions = await (_settled(store, point) if settled_only else _all(store, point))
+    values = await (_settled(store, point) if settled_only else _all(store, point))
     digests = (await store.select(_DIGEST, (point.history,))).rows
     return SectionView(
         thread,
         point.history,
         point.sequence,
         settled_only,
-        {name: fold(reducers[name], values) for name, values in sorted(contributions.items())},
+        {name: fold(reducers[name], some) for name, some in sorted(values.items())},
         cast(str, digests[0][0]) if digests else None,
     )
 
 
-async def contributions_until(store: Reads, point: Point) -> Contributions:
+async def contributions_until(store: Reads, point: Point) -> Texts:
     """Every contribution up to `point`, from the events alone."""
-    return await _gathered(store, _ALL, (point.thread, point.sequence), 0, Contributions())
+    return await _gathered(store, _ALL, (point.thread, point.sequence), 0)
 
 
-async def _all(store: Reads, point: Point) -> Contributions:
+async def _all(store: Reads, point: Point) -> Values:
     """From the last snapshot before the point on: as short to read as the thread's growth since."""
     found = (await store.select(_SNAPSHOT, (point.thread, point.sequence))).rows
-    start, contributions = 0, Contributions()
+    start, values = 0, Values()
     for seq, data in cast(tuple[tuple[int, str], ...], found):
-        start, contributions = seq, parse_snapshot(data)
-    return await _gathered(store, _ALL, (point.thread, point.sequence), start + 1, contributions)
+        start, values = seq, parse_snapshot(data)
+    since = await _gathered(store, _ALL, (point.thread, point.sequence), start + 1)
+    for name, later in parse_all(since).items():
+        values[name] = [*values.get(name, []), *later]
+    return values
 
 
-async def _settled(store: Reads, point: Point) -> Contributions:
+async def _settled(store: Reads, point: Point) -> Values:
     claims = orjson.dumps(await settled(store, point.thread, point.sequence)).decode()
-    return await _gathered(store, _SETTLED, (point.thread, point.sequence, claims), 0, Contributions())
+    return parse_all(await _gathered(store, _SETTLED, (point.thread, point.sequence, claims), 0))
 
 
-async def _gathered(
-    store: Reads, sql: str, parameters: tuple[object, ...], start: int, into: Contributions
-) -> Contributions:
+async def _gathered(store: Reads, sql: str, parameters: tuple[object, ...], start: int) -> Texts:
+    texts = Texts()
     async for page in pages(store, sql, parameters, (start, "")):
-        gather(into, ((cast(str, name), cast(str, value)) for _, name, value in page.rows))
-    return into
+        gather(texts, ((cast(str, name), cast(str, value)) for _, name, value in page.rows))
+    return texts

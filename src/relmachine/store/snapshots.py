@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+import orjson
+
 from relmachine.algebra.reducers import Scalar, fold, parse
-from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import Reducer
 
-Contributions = dict[str, list[Scalar]]
-"""Values by field, in subject order."""
+Texts = dict[str, list[str]]
+"""Canonical texts of contributions by field, in subject order."""
+
+Values = dict[str, list[Scalar]]
+"""Contributions by field, in subject order."""
 
 
 def is_due(depth: int, snapshot_depth: int, every: int) -> bool:
@@ -22,30 +26,52 @@ def is_due(depth: int, snapshot_depth: int, every: int) -> bool:
     return depth - snapshot_depth >= max(every, snapshot_depth)
 
 
-def gather(into: Contributions, rows: Iterable[tuple[str, str]]) -> None:
+def gather(into: Texts, rows: Iterable[tuple[str, str]]) -> None:
     """Add (field, canonical text of a value) pairs, in subject order."""
     for name, text in rows:
-        into.setdefault(name, []).append(parse(text))
+        into.setdefault(name, []).append(text)
 
 
-def snapshot_text(contributions: Contributions, reducers: Mapping[str, Reducer]) -> str:
+def parse_all(texts: Texts) -> Values:
+    """The contributions in `texts`."""
+    return {name: _parsed(some) for name, some in texts.items()}
+
+
+def snapshot_text(texts: Texts, reducers: Mapping[str, Reducer]) -> str:
     """The `section_data` of a snapshot: canonical JSON of the contributions that still count."""
-    return canonical_text({name: still_counting(reducers[name], values) for name, values in contributions.items()})
+    members = [
+        f"{orjson.dumps(name).decode()}:[{','.join(still_counting(reducers[name], some))}]"
+        for name, some in sorted(texts.items())
+    ]
+    return f"{{{','.join(members)}}}"
 
 
-def parse_snapshot(text: str) -> Contributions:
-    """Inverse of `snapshot_text`."""
-    return cast(Contributions, parse(text))
+def parse_snapshot(text: str) -> Values:
+    """The contributions in a snapshot."""
+    return cast(Values, parse(text))
 
 
-def still_counting(reducer: Reducer, values: list[Scalar]) -> list[Scalar]:
-    """A shorter list that folds to the same value, also with more values after it.
+def still_counting(reducer: Reducer, texts: list[str]) -> list[str]:
+    """A shorter list that folds to the same value, also with more contributions after it.
 
     A sum is kept as its terms unless it is whole: a rounded one could not be added to exactly.
     """
-    folded = fold(reducer, values)
-    if isinstance(folded, list):
-        return folded
-    if reducer is Reducer.SUM and not (isinstance(folded, int) and all(isinstance(value, int) for value in values)):
-        return values
-    return [folded]
+    match reducer:
+        case Reducer.LOG:
+            return texts
+        case Reducer.ONCE:
+            return texts[:1]
+        case Reducer.UNION:
+            return sorted(set(texts))
+        case Reducer.MAX | Reducer.MIN:
+            values = _parsed(texts)
+            return [texts[values.index(cast(Scalar, fold(reducer, values)))]]
+        case Reducer.SUM:
+            values = _parsed(texts)
+            total = fold(reducer, values)
+            whole = isinstance(total, int) and all(isinstance(value, int) for value in values)
+            return [str(total)] if whole else texts
+
+
+def _parsed(texts: list[str]) -> list[Scalar]:
+    return cast("list[Scalar]", parse(f"[{','.join(texts)}]"))

@@ -18,7 +18,7 @@ from relmachine.kernel.thread_token import thread_label
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.fiber_rows import insert_fibers
-from relmachine.store.snapshots import Contributions, gather, is_due, snapshot_text
+from relmachine.store.snapshots import Texts, gather, is_due, snapshot_text
 from relmachine.store.tables import insert
 
 _FIBERS_KNOWN_MAX = 65_536
@@ -124,7 +124,7 @@ class Writer:
 
     def _insert_fibers(self, proposals: Sequence[Proposal]) -> set[str]:
         masks = set(chain.from_iterable(proposal.fibers for proposal in proposals))
-        new = {fiber.fiber_id: fiber for mask in masks if (fiber := fiber_of(self.plan, mask))}
+        new = {fiber.fiber_id: fiber for fiber in (fiber_of(self.plan, mask) for mask in masks)}
         for known in new.keys() & self._fibers_known:
             del new[known]
         insert_fibers(self.connection, new.values(), self.limits.fiber_table_elements_max)
@@ -164,9 +164,9 @@ class Writer:
 
     def _section_data(self, thread: str) -> str:
         # From all contributions and not from the last snapshot, so that its text depends on the events alone.
-        contributions = Contributions()
-        gather(contributions, self.connection.execute(_WRITTEN, (thread,)))
-        return snapshot_text(contributions, {name: item.reducer for name, item in self.plan.fields.items()})
+        texts = Texts()
+        gather(texts, self.connection.execute(_WRITTEN, (thread,)))
+        return snapshot_text(texts, {name: item.reducer for name, item in self.plan.fields.items()})
 
     def _remember(self, fibers: set[str]) -> None:
         if len(self._fibers_known) + len(fibers) > _FIBERS_KNOWN_MAX:

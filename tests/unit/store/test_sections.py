@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relmachine.algebra.reducers import fold, parse
+from relmachine.algebra.reducers import Scalar, fold, parse
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import Reducer
@@ -92,12 +92,17 @@ def test_what_a_snapshot_drops_never_counts_again(reducer: Reducer, data: st.Dat
     later = data.draw(st.lists(kind, max_size=8))
     if reducer is Reducer.ONCE:
         values, later = values[:1] * 3, values[:1]
-    values, later = ([parse(canonical_text(value)) for value in some if _carried(value)] for some in (values, later))
-    if values:
-        kept = still_counting(reducer, values)
-        assert fold(reducer, [*kept, *later]) == fold(reducer, [*values, *later])
-        text = snapshot_text({"field": values}, {"field": reducer})
-        assert parse_snapshot(text) == {"field": kept}
+    texts, later = ([canonical_text(value) for value in some if _carried(value)] for some in (values, later))
+    if texts:
+        kept = still_counting(reducer, texts)
+        assert fold(reducer, _parsed([*kept, *later])) == fold(reducer, _parsed([*texts, *later]))
+        text = snapshot_text({"field": texts}, {"field": reducer})
+        assert parse_snapshot(text) == {"field": _parsed(kept)}
+        assert text == canonical_text(parse_snapshot(text))
+
+
+def _parsed(texts: list[str]) -> list[Scalar]:
+    return [parse(text) for text in texts]
 
 
 def _carried(value: object) -> bool:
