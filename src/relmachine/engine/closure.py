@@ -37,13 +37,21 @@ def call(
         return contributions(plan, step, closure(payload, view))
     except RelmError as error:
         return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Refusal(
             Code.CLOSURE_FAILED,
             GateName.ENGINE,
             f"the closure of {step.name!r} raised: mend it, or the payload, and publish the step under a new id",
-            {"error": type(error).__name__, "detail": str(error)[:500]},
+            {"error": type(error).__name__, "detail": _detail(error)},
         )
+
+
+def _detail(error: BaseException) -> str:
+    """What the error says, as text that can be stored."""
+    try:
+        return str(error)[:500].encode("utf-8", "replace").decode()
+    except Exception:
+        return ""
 
 
 def _folded(field: FieldPlan, texts: Sequence[str]) -> object:

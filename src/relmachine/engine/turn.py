@@ -48,15 +48,20 @@ class Engine:
         other's admission for `Limits.reruns_per_turn_max` passes: the rest is decided in the next turn.
         """
         trials = [_Trial(self._plan, case) for case in cases]
+        await self._admit(trials)
         for _ in range(self._limits.reruns_per_turn_max):
-            verdicts = await self._laws.admit([trial.law_case() for trial in trials])
-            for trial, verdict in zip(trials, verdicts, strict=True):
-                trial.learn(verdict)
             jobs = [trial.job() for trial in trials if trial.pending()]
             if not jobs:
                 break
             await asyncio.to_thread(run_tiers, jobs)
+            await self._admit(trials)
         return [trial.outcomes() for trial in trials]
+
+    async def _admit(self, trials: Sequence[_Trial]) -> None:
+        """Ask gate 3 with all that is known now. Outputs count only when it has seen them."""
+        verdicts = await self._laws.admit([trial.law_case() for trial in trials])
+        for trial, verdict in zip(trials, verdicts, strict=True):
+            trial.learn(verdict)
 
 
 class _Trial:

@@ -42,16 +42,28 @@ class RateMeter:
     clock: Callable[[], float]
     steps_per_minute_max: int | None = None
     principals_max: int = 10_000
+    sequences_max: int = 100_000
     _counts: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict[str, tuple[int, int]])
+    _classified: OrderedDict[int, RateClass] = field(default_factory=OrderedDict[int, RateClass])
 
-    def classify(self, principal: str) -> RateClass:
-        """Count one step of `principal` and say whether it is one too many."""
+    def classify(self, principal: str, sequence: int) -> RateClass:
+        """Count the step of `principal` at stream `sequence`, once, and say whether it is one too many.
+
+        A turn that is taken again, because its commit was stale or failed, gets the same answer for the same step.
+        """
         if self.steps_per_minute_max is None:
             return "normal"
+        found = self._classified.get(sequence) or self._count(principal, self.steps_per_minute_max)
+        self._classified[sequence] = found
+        if len(self._classified) > self.sequences_max:
+            self._classified.popitem(last=False)
+        return found
+
+    def _count(self, principal: str, steps_max: int) -> RateClass:
         minute = int(self.clock() // 60)
         then, count = self._counts.pop(principal, (minute, 0))
         count = count + 1 if then == minute else 1
         self._counts[principal] = (minute, count)
         if len(self._counts) > self.principals_max:
             self._counts.popitem(last=False)
-        return "over" if count > self.steps_per_minute_max else "normal"
+        return "over" if count > steps_max else "normal"

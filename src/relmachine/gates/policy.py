@@ -101,7 +101,7 @@ class RegoPolicy:
 
     def _question(self, step: Candidate) -> Question:
         size = self._bounds.classify(len(step.payload.encode()))
-        rate = "normal" if self._meter is None else self._meter.classify(step.principal)
+        rate = "normal" if self._meter is None else self._meter.classify(step.principal, step.sequence)
         return Question(step.principal, self._machine, step.thread, step.step, size, rate)
 
     def _refusal(self, question: Question, decision: Decision) -> Refusal | None:

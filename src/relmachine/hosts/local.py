@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from relmachine.errors import Code, RelmError
+from relmachine.hosts.parking import Parking
 
 if TYPE_CHECKING:
     from relmachine.kernel.limits import Limits
+
+_log = structlog.get_logger(__name__)
+
+_Waiting = list[tuple[int, asyncio.Future[int]]]
+"""Who waits for a thread, and for which stream sequence."""
 
 
 class RoundRunner(Protocol):
@@ -23,57 +32,63 @@ class RoundRunner(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Demand:
-    """Who waits for a thread, for which sequence; and how far its last turn came, when there was one."""
-
-    waiting: list[tuple[int, asyncio.Future[int]]] = field(default_factory=list[tuple[int, asyncio.Future[int]]])
-    reached: int = -1
-
-
 class LocalHost:
     """Implements `Host` in process."""
 
     def __init__(self, rounds: RoundRunner, limits: Limits) -> None:
         self._rounds, self._limits = rounds, limits
-        self._demands: dict[str, _Demand] = {}
-        self._ready: dict[str, None] = {}
+        self._asked: dict[str, _Waiting] = {}
+        self._reached: dict[str, int] = {}
+        self._pumping = False
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._parking: Parking | None = None
         self._closing = False
 
     @property
     def waiting(self) -> int:
         """Threads with hints that no round has taken yet."""
-        return len(self._ready)
+        return len(self._asked)
+
+    @property
+    def parked(self) -> int:
+        """Threads whose last turn failed by itself; they are tried again after a while."""
+        return len(self._parking or ())
 
     async def advance(self, thread: str, hint: int) -> int:
-        """See `Host.advance`."""
+        """See `Host.advance`. A parked thread answers with the error that parked it."""
+        loop = asyncio.get_running_loop()
+        self._parking = self._parking or Parking(loop.time)
         if self._closing:
             raise asyncio.CancelledError
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._demands.setdefault(thread, _Demand()).waiting.append((hint, future))
-        if thread not in self._busy:
-            self._ready[thread] = None
-        asyncio.get_running_loop().call_soon(self._pump)
+        if (reason := self._parking.reason(thread)) is not None:
+            raise reason
+        future: asyncio.Future[int] = loop.create_future()
+        self._asked.setdefault(thread, []).append((hint, future))
+        if not self._pumping:
+            self._pumping = True
+            loop.call_soon(self._pump)
         return await future
 
     async def close(self) -> None:
         """See `Host.close`."""
         self._closing = True
-        self._ready.clear()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for demand in self._demands.values():
-            for _, future in demand.waiting:
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for waiting in self._asked.values():
+            for _, future in waiting:
                 future.cancel()
-        self._demands.clear()
+        self._asked.clear()
 
     def _pump(self) -> None:
-        while self._ready and len(self._tasks) < self._limits.rounds_in_flight_max:
-            chosen = list(self._ready)[: self._limits.threads_per_round_max]
-            for thread in chosen:
-                del self._ready[thread]
-                self._busy.add(thread)
+        """Start rounds with the threads that wait and are not in one, as far as the limits allow."""
+        self._pumping = False
+        while not self._closing and len(self._tasks) < self._limits.rounds_in_flight_max:
+            free = [thread for thread in self._asked if thread not in self._busy]
+            chosen = {thread: self._asked.pop(thread) for thread in free[: self._limits.threads_per_round_max]}
+            if not chosen:
+                return
+            self._busy.update(chosen)
             task = asyncio.create_task(self._round(chosen), name="round")
             self._tasks.add(task)
             task.add_done_callback(self._done)
@@ -82,34 +97,55 @@ class LocalHost:
         self._tasks.discard(task)
         self._pump()
 
-    async def _round(self, threads: list[str]) -> None:
+    async def _round(self, chosen: Mapping[str, _Waiting]) -> None:
+        """Run the threads together; when that fails by itself, one by one, so that only the one at fault waits."""
         try:
-            cursors = await self._rounds.run(threads)
+            await self._turns(chosen)
         except Exception as error:
-            for thread in threads:
-                self._busy.discard(thread)
-                for _, future in self._demands.pop(thread, _Demand()).waiting:
-                    _fail(future, error)
-        else:
-            for thread in threads:
-                self._busy.discard(thread)
-                self._answer(thread, cursors[thread])
+            if len(chosen) == 1 or _nobodys_fault(error):
+                self._fail(chosen, error)
+                return
+            _log.warning("a round failed, its threads run one by one", threads=len(chosen), error=repr(error))
+            for thread, waiting in chosen.items():
+                try:
+                    await self._turns({thread: waiting})
+                except Exception as alone:
+                    self._fail({thread: waiting}, alone)
+        finally:
+            self._busy.difference_update(chosen)
 
-    def _answer(self, thread: str, cursor: int) -> None:
-        """Answer who asked for no more than `cursor`; run again for the others while the cursor still moves."""
-        demand = self._demands.pop(thread, _Demand())
-        moved = cursor > demand.reached
-        rest: list[tuple[int, asyncio.Future[int]]] = []
-        for hint, future in demand.waiting:
-            if hint > cursor and moved and not self._closing:
+    async def _turns(self, chosen: Mapping[str, _Waiting]) -> None:
+        cursors = await self._rounds.run(list(chosen))
+        for thread, waiting in chosen.items():
+            if self._parking is not None:
+                self._parking.leave(thread)
+            self._answer(thread, waiting, cursors[thread])
+
+    def _answer(self, thread: str, waiting: _Waiting, cursor: int) -> None:
+        """Answer who asked for no more than `cursor`; the others wait for another turn while the cursor still moves."""
+        moved = cursor > self._reached.pop(thread, -1)
+        rest: _Waiting = []
+        for hint, future in waiting:
+            if hint > cursor and moved and not self._closing and not future.done():
                 rest.append((hint, future))
             elif not future.done():
                 future.set_result(cursor)
         if rest:
-            self._demands[thread] = _Demand(rest, reached=cursor)
-            self._ready[thread] = None
+            meanwhile = self._asked.pop(thread, [])
+            if not meanwhile:
+                self._reached[thread] = cursor
+            self._asked[thread] = rest + meanwhile
+
+    def _fail(self, chosen: Mapping[str, _Waiting], error: Exception) -> None:
+        for thread, waiting in chosen.items():
+            self._reached.pop(thread, None)
+            if not _nobodys_fault(error) and self._parking is not None:
+                self._parking.park(thread, error)
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
 
 
-def _fail(future: asyncio.Future[int], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _nobodys_fault(error: Exception) -> bool:
+    """Whether a part is away rather than something wrong with a thread."""
+    return isinstance(error, OSError) or (isinstance(error, RelmError) and error.code is Code.UNREACHABLE)

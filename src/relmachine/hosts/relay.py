@@ -1,14 +1,14 @@
 """From outbox to feeds: rows leave after their commit, in order per subject, and are dropped by a later commit.
 
-The rows a round just committed are handed over in memory; what an earlier life of the node left behind is read once
-from the store. Dropping rides along with the next commit, so that a feed costs no transaction of its own; when nothing
-is being committed, the relay makes one.
+The rows a round just committed are handed over in memory; what an earlier life of the node left, what did not fit and
+what a failed commit may have written is read from the store. Dropping rides along with the next commit, so that a feed
+costs no transaction of its own; when nothing is being committed, the relay makes one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from relmachine.errors import Code, RelmError
 from relmachine.kernel.proposal import OutboxRow
 
 if TYPE_CHECKING:
@@ -28,11 +27,17 @@ _log = structlog.get_logger(__name__)
 ROWS_PER_EMIT_MAX = 512
 """Rows published together."""
 
+ROWS_WAITING_MAX = 20_000
+"""Rows kept in memory; more wait in the store."""
+
 QUIET_SECONDS = 0.25
 """How long sent rows wait for a commit to ride along with."""
 
 RETRY_SECONDS = 0.5
-"""Pause after the stream could not be reached."""
+"""Pause after the stream took nothing."""
+
+CLOSE_SECONDS_MAX = 3.0
+"""How long closing tries to send what is left; the rest leaves in the next life."""
 
 
 class Relay:
@@ -40,26 +45,35 @@ class Relay:
 
     def __init__(self, store: Store, feeds: Feeds) -> None:
         self._store, self._feeds = store, feeds
-        self._queue: deque[OutboxRow] = deque()
+        self._subjects: OrderedDict[tuple[str, str], deque[OutboxRow]] = OrderedDict()
+        self._rows = 0
+        self._behind = True
+        self._arriving: list[OutboxRow] | None = None
         self._sent: list[OutboxRow] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
-        """Rows committed and not yet on a feed."""
-        return len(self._queue)
+        """Rows in memory that are committed and not yet on a feed."""
+        return self._rows
 
-    async def start(self) -> None:
-        """Take up what an earlier life left, then run."""
-        while left := await self._store.unsent(ROWS_PER_EMIT_MAX):
-            sent = await self._feeds.emit(left)
-            await self._store.commit((), sent)
+    def start(self) -> None:
+        """Run; what an earlier life left goes first."""
         self._task = asyncio.create_task(self._run(), name="relay")
 
     def put(self, rows: Iterable[OutboxRow]) -> None:
         """Rows that are durable now."""
-        self._queue.extend(rows)
+        if self._arriving is not None:
+            self._arriving.extend(rows)
+        elif not self._behind:
+            self._take(rows)
+            self._behind = self._rows > ROWS_WAITING_MAX
+        self._wake.set()
+
+    def fall_behind(self) -> None:
+        """A commit failed without telling whether it is durable: the store knows what there is to send."""
+        self._behind = True
         self._wake.set()
 
     @contextmanager
@@ -73,48 +87,91 @@ class Relay:
             raise
 
     async def close(self) -> None:
-        """Send what is there, drop it from the store, stop."""
+        """Send what is there, drop it from the store, stop. What cannot leave now stays in the store."""
         if self._task is None:
             return
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._emit_all()
-        await self._drop()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                while self._rows and await self._emit():
+                    pass
+            await self._drop()
+        except Exception as error:
+            _log.warning("feeds unreachable, the rows stay in the outbox", error=repr(error), waiting=self._rows)
 
     async def _run(self) -> None:
         while True:
             try:
-                await self._emit_all()
-                await self._rest()
-            except asyncio.CancelledError:
-                raise
+                await self._work()
             except Exception as error:
-                _log.warning("feeds unreachable, will try again", error=str(error), waiting=len(self._queue))
+                _log.warning("feeds unreachable, will try again", error=repr(error), waiting=self._rows)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _emit_all(self) -> None:
-        """Publish until the queue is empty. Rows that did not leave stay, in their order, and end the attempt."""
-        while self._queue:
-            batch = list(islice(self._queue, ROWS_PER_EMIT_MAX))
-            sent = await self._feeds.emit(batch)
-            self._sent.extend(sent)
-            gone = set(sent)
-            for _ in batch:
-                self._queue.popleft()
-            self._queue.extendleft(reversed([row for row in batch if row not in gone]))
-            if len(gone) < len(batch):
-                raise RelmError(Code.UNREACHABLE, "some feed rows did not leave yet", rows=len(batch) - len(gone))
+    async def _work(self) -> None:
+        while self._rows and await self._emit():
+            pass
+        stuck = self._rows
+        if self._behind:
+            await self._catch_up()
+        if self._rows > stuck:
+            return
+        if stuck:
+            await self._drop()
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            await self._rest()
+
+    async def _emit(self) -> int:
+        """Publish some rows; how many left. A subject that did not take its rows goes behind all others."""
+        batch: list[OutboxRow] = []
+        for rows in self._subjects.values():
+            batch.extend(islice(rows, ROWS_PER_EMIT_MAX - len(batch)))
+            if len(batch) == ROWS_PER_EMIT_MAX:
+                break
+        sent = await self._feeds.emit(batch)
+        self._sent.extend(sent)
+        gone = set(sent)
+        for subject in dict.fromkeys((row.thread, row.kind) for row in batch):
+            left = deque(row for row in self._subjects.pop(subject) if row not in gone)
+            if left:
+                self._subjects[subject] = left
+        self._rows -= len(gone)
+        return len(gone)
+
+    async def _catch_up(self) -> None:
+        """Take what the store still has beside what is in memory, once what has left is dropped there."""
+        await self._drop()
+        self._behind, self._arriving = False, []
+        try:
+            found = await self._store.unsent(ROWS_WAITING_MAX)
+        except BaseException:
+            self._behind, self._arriving = True, None
+            raise
+        arrived, self._arriving = self._arriving, None
+        known = {row for rows in self._subjects.values() for row in rows}
+        self._take(row for row in found if row not in known)
+        if len(found) == ROWS_WAITING_MAX:
+            self._behind = True
+        else:
+            known.update(found)
+            self._take(row for row in arrived if row not in known)
 
     async def _rest(self) -> None:
         """Wait for rows; after a quiet while, drop what was sent."""
         self._wake.clear()
-        if self._queue:
-            return
         try:
-            await asyncio.wait_for(self._wake.wait(), QUIET_SECONDS if self._sent else None)
+            async with asyncio.timeout(QUIET_SECONDS if self._sent else None):
+                await self._wake.wait()
         except TimeoutError:
             await self._drop()
 
     async def _drop(self) -> None:
         with self.dropping() as sent:
-            await self._store.commit((), sent)
+            if sent:
+                await self._store.commit((), sent)
+
+    def _take(self, rows: Iterable[OutboxRow]) -> None:
+        for row in rows:
+            self._subjects.setdefault((row.thread, row.kind), deque()).append(row)
+            self._rows += 1

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.port import ConstraintGate, PolicyGate
@@ -19,7 +21,7 @@ from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.verdicts import Admitted, Decided, Refusal, Refused
 from relmachine.machine.plan import Reducer
-from relmachine.store.port import Stale
+from relmachine.store.port import CommitOutcome, Stale
 
 if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from relmachine.machine.plan import Plan
     from relmachine.store.port import Receipt, Store
     from relmachine.stream.port import Reader
+
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +78,20 @@ class Rounds:
         }
 
     async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
-        """One turn for each of the distinct `threads`; returns the committed cursor of each.
+        """One turn for each of the distinct `threads`; returns the committed cursor of each, as far as known here.
 
-        Errors: `limit_exceeded` when a thread stays stale for `Limits.commit_attempts_max` attempts, since then
-        another node is taking every turn of it; whatever store or stream raise when they cannot be reached.
+        A thread that stays stale for `Limits.commit_attempts_max` attempts keeps its cursor: another node takes its
+        turns. Errors: whatever store or stream raise when they cannot be reached; nothing is committed then, or the
+        next turn finds that it is.
         """
         cursors: dict[str, int] = {}
         left = list(threads)
         for _ in range(self._stages.limits.commit_attempts_max):
-            stale = await self._attempt(left, cursors)
-            if not stale:
+            left = await self._attempt(left, cursors)
+            if not left:
                 return cursors
-            for thread in stale:
-                self._stages.hot.drop(thread)
-            left = stale
-        raise RelmError(
-            Code.LIMIT_EXCEEDED,
-            "the thread is busy elsewhere: the hint will be delivered again",
-            commit_attempts_max=self._stages.limits.commit_attempts_max,
-            threads=left,
-        )
+        _log.warning("threads are busy elsewhere, their hints go back", threads=left[:10], count=len(left))
+        return cursors
 
     async def _attempt(self, threads: Sequence[str], cursors: dict[str, int]) -> list[str]:
         states = await self._stages.hot.load(threads)
@@ -102,8 +101,7 @@ class Rounds:
         if not turns:
             return []
         proposals = await self._propose(turns)
-        with self._stages.relay.dropping() as sent:
-            outcomes = await self._stages.store.commit(proposals, sent)
+        outcomes = await self._commit(proposals)
         stale = {outcome.thread for outcome in outcomes if isinstance(outcome, Stale)}
         durable = [proposal for proposal in proposals if proposal.after.thread not in stale]
         self.turns_committed += len(durable)
@@ -111,7 +109,20 @@ class Rounds:
         self._stages.hot.keep(proposal.after for proposal in durable)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
         self._stages.relay.put(row for proposal in durable for row in proposal.outbox)
+        for thread in stale:
+            self._stages.hot.drop(thread)
         return sorted(stale)
+
+    async def _commit(self, proposals: Sequence[Proposal]) -> Sequence[CommitOutcome]:
+        """Commit. A failure does not tell whether it is durable: states and outbox are read from the store again."""
+        try:
+            with self._stages.relay.dropping() as sent:
+                return await self._stages.store.commit(proposals, sent)
+        except BaseException:
+            for proposal in proposals:
+                self._stages.hot.drop(proposal.before.thread)
+            self._stages.relay.fall_behind()
+            raise
 
     async def _read(self, states: Mapping[str, ThreadState]) -> Mapping[str, Sequence[Message]]:
         limits = self._stages.limits

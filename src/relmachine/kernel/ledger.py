@@ -100,7 +100,10 @@ class Ledger:
 
 def _witness(witness: Mapping[str, object]) -> str:
     """The witness as JSON, cut to `WITNESS_CHARACTERS_MAX`: a turn's refusals have to fit into one feed message."""
-    text = orjson.dumps(dict(witness), default=str).decode()
+    try:
+        text = orjson.dumps(dict(witness), default=str).decode()
+    except orjson.JSONEncodeError as error:
+        text = orjson.dumps({"unwritable": str(error)}).decode()
     if len(text) <= WITNESS_CHARACTERS_MAX:
         return text
     return orjson.dumps({"cut": text[:WITNESS_CHARACTERS_MAX]}).decode()

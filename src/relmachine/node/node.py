@@ -81,7 +81,7 @@ class Node:
         async with contextlib.AsyncExitStack() as stack:
             parts = await _open(stack, plan, policy, RegoPolicy(machine.name, grants), settings)
             node = cls(machine, settings, plan, parts)
-            await parts.relay.start()
+            parts.relay.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
             if settings.http:
@@ -151,6 +151,7 @@ class Node:
             "threads_waiting": self._parts.host.waiting,
             "turns_committed": self._parts.rounds.turns_committed,
             "turns_stale": self._parts.rounds.turns_stale,
+            "threads_parked": self._parts.host.parked,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
             "addresses": self.addresses(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
+from itertools import count
 from random import Random
 
 import pytest
@@ -150,30 +152,39 @@ def test_the_size_is_in_bytes() -> None:
 
 
 def test_the_rate_is_counted_by_principal_and_minute() -> None:
-    now = 600.0
+    now, sequences = 600.0, count(1)
     meter = RateMeter(lambda: now, steps_per_minute_max=2)
-    assert [meter.classify("ann") for _ in range(3)] == ["normal", "normal", "over"]
-    assert meter.classify("bob") == "normal"
+    assert [meter.classify("ann", next(sequences)) for _ in range(3)] == ["normal", "normal", "over"]
+    assert meter.classify("bob", next(sequences)) == "normal"
     now = 659.9
-    assert meter.classify("ann") == "over"
+    assert meter.classify("ann", next(sequences)) == "over"
     now = 660.0
-    assert [meter.classify("ann") for _ in range(3)] == ["normal", "normal", "over"]
+    assert [meter.classify("ann", next(sequences)) for _ in range(3)] == ["normal", "normal", "over"]
 
 
 def test_the_meter_forgets_the_principal_heard_of_least_recently() -> None:
     meter = RateMeter(lambda: 0.0, steps_per_minute_max=1, principals_max=2)
-    found = [meter.classify(name) for name in ("ann", "bob", "ann", "eve", "ann", "bob")]
+    found = [meter.classify(name, seq) for seq, name in enumerate(("ann", "bob", "ann", "eve", "ann", "bob"))]
     assert found == ["normal", "normal", "over", "normal", "over", "normal"]
 
 
 def test_no_bound_no_rate() -> None:
     meter = RateMeter(lambda: 0.0)
-    assert {meter.classify("ann") for _ in range(1000)} == {"normal"}
+    assert {meter.classify("ann", sequence) for sequence in range(1000)} == {"normal"}
+
+
+def test_a_step_that_is_decided_again_counts_once() -> None:
+    meter = RateMeter(lambda: 0.0, steps_per_minute_max=2)
+    assert [meter.classify("ann", sequence) for sequence in (1, 1, 2, 1, 3, 2, 3)] == ["normal"] * 4 + [
+        "over",
+        "normal",
+        "over",
+    ]
 
 
 def test_who_publishes_too_fast_is_refused() -> None:
     policy = RegoPolicy("permit", meter=RateMeter(lambda: 0.0, steps_per_minute_max=1))
-    first, second = asyncio.run(policy.decide([step(), step()]))
+    first, second = asyncio.run(policy.decide([step(), replace(step(), sequence=99)]))
     assert first is None
     assert second is not None
     assert second.witness["reasons"] == ["rate"]

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 
 import pytest
 
+from relmachine.hosts import parking
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
 
@@ -25,6 +26,7 @@ class ScriptedRounds:
         self.gate = asyncio.Event()
         self.started = asyncio.Event()
         self.error: Exception | None = None
+        self.bad: str | None = None
 
     async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
         assert not set(threads) & set(self.running), "two turns of one thread at once"
@@ -37,6 +39,9 @@ class ScriptedRounds:
         self.in_flight -= 1
         for thread in threads:
             self.running.remove(thread)
+        if self.bad in threads:
+            raise ValueError(f"{self.bad} is broken")
+        for thread in threads:
             self.cursors[thread] = min(self.cursors[thread] + 1, self.available[thread])
         if self.error is not None:
             raise self.error
@@ -108,6 +113,58 @@ def test_a_failed_round_fails_its_waiters_and_the_thread_can_run_again() -> None
             await host.advance("a", 1)
         rounds.error = None
         assert await host.advance("a", 2) == 2
+
+    scenario(work())
+
+
+def test_one_bad_thread_waits_alone() -> None:
+    async def work() -> None:
+        rounds = ScriptedRounds({"a": 1, "bad": 1, "c": 1})
+        rounds.gate.set()
+        rounds.bad = "bad"
+        host = LocalHost(rounds, Limits())
+        asked = [asyncio.create_task(host.advance(name, 1)) for name in ("a", "bad", "c")]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert (answers[0], answers[2]) == (1, 1)
+        assert isinstance(answers[1], ValueError)
+        assert host.parked == 1
+        taken = len(rounds.rounds)
+        with pytest.raises(ValueError, match="bad is broken"):
+            await host.advance("bad", 1)
+        assert len(rounds.rounds) == taken, "a parked thread was tried again at once"
+
+    scenario(work())
+
+
+def test_a_parked_thread_is_tried_again_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "FIRST_SECONDS", 0.0)
+
+    async def work() -> None:
+        rounds = ScriptedRounds({"bad": 1})
+        rounds.gate.set()
+        rounds.bad = "bad"
+        host = LocalHost(rounds, Limits())
+        with pytest.raises(ValueError, match="bad is broken"):
+            await host.advance("bad", 1)
+        rounds.bad = None
+        assert await host.advance("bad", 1) == 1
+        assert host.parked == 0
+
+    scenario(work())
+
+
+def test_a_hint_that_comes_while_the_cursor_stands_still_gets_a_turn_of_its_own() -> None:
+    async def work() -> None:
+        rounds = ScriptedRounds({"a": 1})
+        host = LocalHost(rounds, Limits())
+        first = asyncio.create_task(host.advance("a", 5))
+        await rounds.started.wait()
+        rounds.available["a"] = 2
+        late = asyncio.create_task(host.advance("a", 2))
+        await asyncio.sleep(0)
+        rounds.gate.set()
+        assert await late == 2
+        assert await first == 2
 
     scenario(work())
 

@@ -19,22 +19,23 @@ def row(seq: int) -> OutboxRow:
 
 
 class ScriptedFeeds:
-    """Takes at most `takes[i]` rows at the i-th call, everything after; None is a lost stream."""
+    """Takes at most `takes[i]` rows at the i-th call, everything after; None is a lost stream; never of `stuck`."""
 
-    def __init__(self, *takes: int | None) -> None:
-        self.takes = list(takes)
+    def __init__(self, *takes: int | None, stuck: str = "") -> None:
+        self.takes, self.stuck = list(takes), stuck
         self.left: list[OutboxRow] = []
 
     async def emit(self, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
         take = self.takes.pop(0) if self.takes else len(rows)
         if take is None:
             raise ConnectionError("stream away")
-        self.left.extend(rows[:take])
-        return rows[:take]
+        taken = [item for item in rows if item.thread != self.stuck][:take]
+        self.left.extend(taken)
+        return taken
 
 
 class ScriptedStore:
-    """An outbox with leftovers; keeps what was dropped, and can refuse to commit."""
+    """An outbox; keeps what was dropped."""
 
     def __init__(self, *leftovers: OutboxRow) -> None:
         self.rows = list(leftovers)
@@ -55,6 +56,12 @@ class ScriptedStore:
             await self.changed.wait_for(lambda: len(self.dropped) >= count)
 
 
+def commit(store: ScriptedStore, relay: Relay, rows: Sequence[OutboxRow]) -> None:
+    """What a round does: the rows are durable, then the relay hears of them."""
+    store.rows.extend(rows)
+    relay.put(rows)
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "RETRY_SECONDS", 0.01)
@@ -66,9 +73,11 @@ def test_rows_leave_in_order_whatever_the_stream_does(takes: tuple[int | None, .
     async def work() -> None:
         store, feeds = ScriptedStore(), ScriptedFeeds(*takes)
         relay = Relay(store, feeds)  # type: ignore[arg-type]
-        await relay.start()
+        relay.start()
         rows = [row(seq) for seq in range(1, 8)]
-        relay.put(rows)
+        commit(store, relay, rows[:3])
+        await asyncio.wait_for(store.until_dropped(3), 10)
+        commit(store, relay, rows[3:])
         await asyncio.wait_for(store.until_dropped(len(rows)), 10)
         await relay.close()
         assert feeds.left == rows
@@ -78,23 +87,62 @@ def test_rows_leave_in_order_whatever_the_stream_does(takes: tuple[int | None, .
     asyncio.run(work())
 
 
+def test_a_subject_that_takes_nothing_blocks_no_other() -> None:
+    async def work() -> None:
+        stuck = [OutboxRow("stuck", seq, "out", "{}") for seq in range(1, 2 * relay_module.ROWS_PER_EMIT_MAX)]
+        store, feeds = ScriptedStore(*stuck), ScriptedFeeds(stuck="stuck")
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        commit(store, relay, [row(1)])
+        await asyncio.wait_for(store.until_dropped(1), 10)
+        await relay.close()
+        assert feeds.left == [row(1)]
+
+    asyncio.run(work())
+
+
 def test_what_an_earlier_life_left_leaves_first() -> None:
     async def work() -> None:
         store, feeds = ScriptedStore(row(1), row(2)), ScriptedFeeds()
         relay = Relay(store, feeds)  # type: ignore[arg-type]
-        await relay.start()
-        relay.put([row(3)])
+        relay.start()
+        commit(store, relay, [row(3)])
+        await asyncio.wait_for(store.until_dropped(3), 10)
         await relay.close()
         assert feeds.left == [row(1), row(2), row(3)]
 
     asyncio.run(work())
 
 
-def test_a_commit_that_fails_leaves_the_rows_for_the_next() -> None:
+def test_what_does_not_fit_into_memory_is_read_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "ROWS_WAITING_MAX", 3)
+
     async def work() -> None:
-        relay = Relay(ScriptedStore(), ScriptedFeeds())  # type: ignore[arg-type]
-        relay.put([row(1)])
-        await relay._emit_all()
+        store, feeds = ScriptedStore(), ScriptedFeeds(None)
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        rows = [row(seq) for seq in range(1, 20)]
+        for item in rows:
+            commit(store, relay, [item])
+            await asyncio.sleep(0)
+        await asyncio.wait_for(store.until_dropped(len(rows)), 10)
+        assert feeds.left == rows
+        await relay.close()
+
+    asyncio.run(work())
+
+
+def test_a_commit_that_fails_leaves_the_rows_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "QUIET_SECONDS", 60)
+
+    async def work() -> None:
+        store = ScriptedStore()
+        relay = Relay(store, ScriptedFeeds())  # type: ignore[arg-type]
+        relay.start()
+        commit(store, relay, [row(1)])
+        async with asyncio.timeout(10):
+            while relay.waiting or not relay._sent:  # noqa: ASYNC110
+                await asyncio.sleep(0)
         with pytest.raises(ConnectionError), relay.dropping() as sent:
             assert list(sent) == [row(1)]
             raise ConnectionError
@@ -102,5 +150,19 @@ def test_a_commit_that_fails_leaves_the_rows_for_the_next() -> None:
             assert list(sent) == [row(1)]
         with relay.dropping() as sent:
             assert list(sent) == []
+        await relay.close()
+
+    asyncio.run(work())
+
+
+def test_closing_ends_while_rows_come_and_while_the_stream_is_away() -> None:
+    async def work() -> None:
+        for feeds in (ScriptedFeeds(), ScriptedFeeds(*[None] * 1000)):
+            store = ScriptedStore()
+            relay = Relay(store, feeds)  # type: ignore[arg-type]
+            relay.start()
+            await asyncio.sleep(0.03)
+            commit(store, relay, [row(1)])
+            await asyncio.wait_for(relay.close(), 10)
 
     asyncio.run(work())

@@ -1,0 +1,45 @@
+"""Threads whose turns fail alone wait longer each time, so that what is wrong with one costs the others little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FIRST_SECONDS = 0.5
+"""How long a thread waits after its first failure; it doubles with each further one."""
+
+LONGEST_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    until: float
+    times: int
+    error: Exception
+
+
+class Parking:
+    """Who waits, until when on `clock` (seconds), and because of which error. A turn that succeeds ends the waiting."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._parked: dict[str, _Parked] = {}
+
+    def __len__(self) -> int:
+        return len(self._parked)
+
+    def park(self, thread: str, error: Exception) -> None:
+        """The thread's turn failed once more."""
+        before = self._parked.get(thread)
+        times = 1 if before is None else before.times + 1
+        wait = min(FIRST_SECONDS * 2 ** min(times - 1, 16), LONGEST_SECONDS)
+        self._parked[thread] = _Parked(self._clock() + wait, times, error)
+
+    def leave(self, thread: str) -> None:
+        """The thread's turn succeeded."""
+        self._parked.pop(thread, None)
+
+    def reason(self, thread: str) -> Exception | None:
+        """The error of a thread that has still to wait; None when it may run."""
+        parked = self._parked.get(thread)
+        return parked.error if parked is not None and parked.until > self._clock() else None
