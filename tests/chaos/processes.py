@@ -52,9 +52,9 @@ class Cluster:
     def kill(self, target: str) -> None:
         """kill -9 of `node`, `nats` or `publisher`."""
         if target == "nats":
-            pid = Context.load(self.folder / "data").nats_pid
             recorded = self.folder / "data" / "nats" / "nats.pid"
-            os.kill(int(recorded.read_text()) if recorded.exists() else int(pid or 0), signal.SIGKILL)
+            wait_until(recorded.exists, "the stream server's process id")
+            os.kill(int(recorded.read_text()), signal.SIGKILL)
             return
         process = self.node if target == "node" else self.publisher
         assert process is not None
@@ -99,5 +99,7 @@ class Cluster:
             return None
 
     def _spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Small rounds, so that a replay has many places to be killed at."""
         command = [sys.executable, "-m", "relmachine", *arguments]
-        return subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        environment = {**os.environ, "RELM_LIMITS": '{"steps_per_round_max": 100, "threads_per_round_max": 20}'}
+        return subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=environment)
