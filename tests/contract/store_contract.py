@@ -265,6 +265,8 @@ class StoreContract:
             assert sorted(found) == sorted(rows)
             assert [row.seq for row in found] == sorted(row.seq for row in rows)
             assert await store.unsent(2) == found[:2]
+            assert list(await store.unsent(100, ["a", "nobody"])) == [row for row in found if row.thread == "a"]
+            assert list(await store.unsent(100, [])) == []
             assert await store.commit([made.notes("a", 1)], found[:2]) == [Committed("a")]
             assert [row for row in await store.unsent(100) if row in rows] == found[2:]
             assert await store.commit([], await store.unsent(100)) == []

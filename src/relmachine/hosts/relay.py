@@ -1,7 +1,9 @@
 """From outbox to feeds: rows leave after their commit, in order per subject, and are dropped by a later commit.
 
-The rows a round just committed are handed over in memory; what an earlier life of the node left, what did not fit and
-what a failed commit may have written is read from the store. Dropping rides along with the next commit, so that a feed
+The rows a round just committed are handed over in memory. Everything else is read from the store: what an earlier life
+of this node or another node left, what did not fit, what a failed commit may have written. In memory the rows of a
+subject are always the oldest that have not left, without a gap, so a subject is never ahead of itself; two nodes that
+send the same rows do no harm, since a feed takes each once. Dropping rides along with the next commit, so that a feed
 costs no transaction of its own; when nothing is being committed, the relay makes one.
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -36,6 +38,12 @@ QUIET_SECONDS = 0.25
 RETRY_SECONDS = 0.5
 """Pause after the stream took nothing."""
 
+ORPHAN_SECONDS = 5.0
+"""A row that nobody has sent for this long, and up to twice as long, is sent by whoever sees it."""
+
+ORPHANS_MAX = 1_000
+"""Oldest rows looked at for orphans."""
+
 CLOSE_SECONDS_MAX = 3.0
 """How long closing tries to send what is left; the rest leaves in the next life."""
 
@@ -48,7 +56,10 @@ class Relay:
         self._subjects: OrderedDict[tuple[str, str], deque[OutboxRow]] = OrderedDict()
         self._rows = 0
         self._behind = True
+        self._strangers: set[str] = set()
         self._arriving: list[OutboxRow] | None = None
+        self._seen: frozenset[tuple[int, str, str]] = frozenset()
+        self._look_again = 0.0
         self._sent: list[OutboxRow] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -60,14 +71,20 @@ class Relay:
 
     def start(self) -> None:
         """Run; what an earlier life left goes first."""
+        self._look_again = asyncio.get_running_loop().time() + ORPHAN_SECONDS
         self._task = asyncio.create_task(self._run(), name="relay")
 
-    def put(self, rows: Iterable[OutboxRow]) -> None:
-        """Rows that are durable now."""
+    def put(self, rows: Iterable[OutboxRow], strangers: Collection[str] = ()) -> None:
+        """Rows that are durable now. Of `strangers`, threads that another node may have moved before, the store is
+        asked for the rows that come first.
+        """
+        arrived = list(rows)
+        self._strangers.update(row.thread for row in arrived if row.thread in strangers)
+        direct = [row for row in arrived if row.thread not in self._strangers]
         if self._arriving is not None:
-            self._arriving.extend(rows)
+            self._arriving.extend(direct)
         elif not self._behind:
-            self._take(rows)
+            self._take(direct)
             self._behind = self._rows > ROWS_WAITING_MAX
         self._wake.set()
 
@@ -112,8 +129,10 @@ class Relay:
         while self._rows and await self._emit():
             pass
         stuck = self._rows
-        if self._behind:
+        if self._behind or self._strangers:
             await self._catch_up()
+        elif asyncio.get_running_loop().time() >= self._look_again:
+            await self._adopt_orphans()
         if self._rows > stuck:
             return
         if stuck:
@@ -140,11 +159,12 @@ class Relay:
         return len(gone)
 
     async def _catch_up(self) -> None:
-        """Take what the store still has beside what is in memory, once what has left is dropped there."""
+        """Take what the store has of the strangers, or of all threads when behind, beside what is in memory."""
         await self._drop()
-        self._behind, self._arriving = False, []
+        behind, strangers = self._behind, self._strangers
+        self._behind, self._strangers, self._arriving = False, set(), []
         try:
-            found = await self._store.unsent(ROWS_WAITING_MAX)
+            found = await self._store.unsent(ROWS_WAITING_MAX, None if behind else sorted(strangers))
         except BaseException:
             self._behind, self._arriving = True, None
             raise
@@ -157,11 +177,24 @@ class Relay:
             known.update(found)
             self._take(row for row in arrived if row not in known)
 
+    async def _adopt_orphans(self) -> None:
+        """Threads whose rows were there at the last look as well, and nobody here is sending: their node is gone."""
+        await self._drop()
+        found = await self._store.unsent(ORPHANS_MAX)
+        keys = {(row.seq, row.kind, row.thread) for row in found}
+        here = {thread for thread, _ in self._subjects}
+        self._strangers |= {thread for _, _, thread in keys & self._seen} - here
+        self._seen = frozenset(keys)
+        self._look_again = asyncio.get_running_loop().time() + ORPHAN_SECONDS
+
     async def _rest(self) -> None:
-        """Wait for rows; after a quiet while, drop what was sent."""
+        """Wait for rows; after a quiet while, drop what was sent, and in time look for orphans."""
+        if self._behind or self._strangers:
+            return
         self._wake.clear()
+        until_look = self._look_again - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(QUIET_SECONDS if self._sent else None):
+            async with asyncio.timeout(max(0.0, min(until_look, QUIET_SECONDS if self._sent else until_look))):
                 await self._wake.wait()
         except TimeoutError:
             await self._drop()

@@ -94,7 +94,7 @@ class Rounds:
         return cursors
 
     async def _attempt(self, threads: Sequence[str], cursors: dict[str, int]) -> list[str]:
-        states = await self._stages.hot.load(threads)
+        states, strangers = await self._stages.hot.load(threads)
         messages = await self._read(states)
         cursors.update((thread, state.cursor) for thread, state in states.items())
         turns = await self._sort(states, messages)
@@ -108,7 +108,7 @@ class Rounds:
         self.turns_stale += len(stale)
         self._stages.hot.keep(proposal.after for proposal in durable)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
-        self._stages.relay.put(row for proposal in durable for row in proposal.outbox)
+        self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
             self._stages.hot.drop(thread)
         return sorted(stale)

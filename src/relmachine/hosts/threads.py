@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.machine.plan import Plan
 from relmachine.store.port import Store
+
+
+class Loaded(NamedTuple):
+    """States by thread; `strangers` are those that somebody else may have moved last, or this node long ago."""
+
+    states: Mapping[str, ThreadState]
+    strangers: frozenset[str]
 
 
 class HotThreads:
@@ -20,7 +28,7 @@ class HotThreads:
         self._plan, self._store, self._capacity = plan, store, capacity
         self._states: OrderedDict[str, ThreadState] = OrderedDict()
 
-    async def load(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
+    async def load(self, threads: Sequence[str]) -> Loaded:
         """The state of every thread asked for; one that has none yet starts empty."""
         cold = [thread for thread in threads if thread not in self._states]
         found: Mapping[str, ThreadState] = await self._store.states(cold) if cold else {}
@@ -28,7 +36,7 @@ class HotThreads:
         for thread in threads:
             state = self._states.get(thread) or found.get(thread) or initial_state(self._plan, thread)
             loaded[thread] = state
-        return loaded
+        return Loaded(loaded, frozenset(found))
 
     def keep(self, states: Iterable[ThreadState]) -> None:
         """Remember what was committed."""

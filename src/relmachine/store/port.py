@@ -90,8 +90,8 @@ class Store(Protocol):
         """
         ...
 
-    async def unsent(self, limit: int) -> Sequence[OutboxRow]:
-        """Outbox rows that have not left, oldest first."""
+    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
+        """Outbox rows that have not left, whoever committed them, oldest first; only those of `threads` when given."""
         ...
 
     async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:

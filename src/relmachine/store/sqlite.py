@@ -35,7 +35,10 @@ _CONTRIBUTIONS = """
 SELECT field, value FROM thread_contributions
 WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq
 """
-_UNSENT = "SELECT thread, seq, kind, body FROM outbox ORDER BY seq, kind, thread LIMIT ?"
+_UNSENT = """
+SELECT thread, seq, kind, body FROM outbox
+WHERE ?2 IS NULL OR thread IN (SELECT value FROM json_each(?2)) ORDER BY seq, kind, thread LIMIT ?1
+"""
 
 
 class SqliteReading:
@@ -121,9 +124,10 @@ class SqliteStore(SqliteReading):
         threads = [proposal.before.thread for proposal in proposals]
         return [Stale(thread) if thread in stale else Committed(thread) for thread in threads]
 
-    async def unsent(self, limit: int) -> Sequence[OutboxRow]:
+    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
         """See `store.port.Store.unsent`."""
-        return [OutboxRow(*row) for row in await self._rows(_UNSENT, (limit,))]
+        asked = None if threads is None else orjson.dumps(list(threads)).decode()
+        return [OutboxRow(*row) for row in await self._rows(_UNSENT, (limit, asked))]
 
     def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
         try:

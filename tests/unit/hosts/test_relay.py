@@ -40,10 +40,13 @@ class ScriptedStore:
     def __init__(self, *leftovers: OutboxRow) -> None:
         self.rows = list(leftovers)
         self.dropped: list[OutboxRow] = []
+        self.asked: list[Sequence[str] | None] = []
         self.changed = asyncio.Condition()
 
-    async def unsent(self, limit: int) -> Sequence[OutboxRow]:
-        return [item for item in self.rows if item not in self.dropped][:limit]
+    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
+        self.asked.append(threads)
+        there = [item for item in self.rows if item not in self.dropped]
+        return [item for item in there if threads is None or item.thread in threads][:limit]
 
     async def commit(self, proposals: Sequence[Any], sent: Sequence[OutboxRow] = ()) -> Sequence[Any]:
         async with self.changed:
@@ -164,5 +167,42 @@ def test_closing_ends_while_rows_come_and_while_the_stream_is_away() -> None:
             await asyncio.sleep(0.03)
             commit(store, relay, [row(1)])
             await asyncio.wait_for(relay.close(), 10)
+
+    asyncio.run(work())
+
+
+def test_what_another_node_left_of_a_thread_goes_before_this_nodes_rows() -> None:
+    async def work() -> None:
+        store, feeds = ScriptedStore(), ScriptedFeeds()
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        commit(store, relay, [OutboxRow("other", 1, "out", "{}")])
+        await asyncio.wait_for(store.until_dropped(1), 10)
+        store.rows.extend([row(1), row(2)])  # committed by a node that died before it sent them
+        store.rows.append(row(3))
+        relay.put([row(3)], {"t"})
+        store.rows.append(row(4))
+        relay.put([row(4)])  # hot by now, its predecessors not yet
+        await asyncio.wait_for(store.until_dropped(5), 10)
+        await relay.close()
+        assert [item.seq for item in feeds.left if item.thread == "t"] == [1, 2, 3, 4]
+        assert store.asked == [None, ["t"]]
+
+    asyncio.run(work())
+
+
+def test_rows_that_nobody_sends_are_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "ORPHAN_SECONDS", 0.02)
+
+    async def work() -> None:
+        store, feeds = ScriptedStore(), ScriptedFeeds()
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        commit(store, relay, [OutboxRow("other", 1, "out", "{}")])
+        await asyncio.wait_for(store.until_dropped(1), 10)
+        store.rows.extend([row(1), row(2)])
+        await asyncio.wait_for(store.until_dropped(3), 10)
+        await relay.close()
+        assert feeds.left[1:] == [row(1), row(2)]
 
     asyncio.run(work())
