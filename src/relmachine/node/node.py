@@ -1,67 +1,31 @@
-"""The composition root: every part of one running node, opened in order and closed in the reverse order."""
+"""One running node: its phase, its addresses, what it answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from relmachine.engine.turn import Engine
-from relmachine.errors import Code, RelmError
-from relmachine.gates.classes import RateMeter
-from relmachine.gates.constraint_programs import programs_digest
-from relmachine.gates.constraints import ConstraintChecker
-from relmachine.gates.grants import Grants, parse_grants
-from relmachine.gates.laws import AdmissionGate
-from relmachine.gates.policy import RegoPolicy
-from relmachine.gates.shape import ShapeGate
-from relmachine.hosts.dispatcher import Dispatcher
-from relmachine.hosts.local import LocalHost
-from relmachine.hosts.relay import Relay
-from relmachine.hosts.round import Rounds, Stages
-from relmachine.hosts.threads import HotThreads
 from relmachine.kernel.lifecycle import NodePhase, move_node
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.context import Context
 from relmachine.node.http import build_app
-from relmachine.node.interface import Interface
+from relmachine.node.parts import Parts, open_parts
 from relmachine.node.settings import Settings
-from relmachine.node.supervision import keep_running
 from relmachine.node.web import serving
 from relmachine.observe.port import Accepted
 from relmachine.store.port import Store
-from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.nats import NatsStream
-from relmachine.stream.server import NatsServer
-
-
-@dataclass(slots=True)
-class _Running:
-    """The parts of a node that is up."""
-
-    store: SqliteStore
-    stream: NatsStream
-    server: NatsServer | None
-    rounds: Rounds
-    host: LocalHost
-    relay: Relay
-    dispatcher: Dispatcher
-    interface: Interface
-    vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
-    http_url: str | None = None
 
 
 class Node:
     """One node of one machine. Use `Node.running`; implements `observe.port.NodeView`."""
 
-    def __init__(self, machine: Machine, settings: Settings, plan: Plan, parts: _Running) -> None:
-        self.machine, self.settings, self._plan, self._parts = machine, settings, plan, parts
+    def __init__(self, machine: Machine, settings: Settings, parts: Parts) -> None:
+        self.machine, self.settings, self._plan, self._parts = machine, settings, parts.plan, parts
         self._phase = NodePhase.BOOTING
 
     @classmethod
@@ -75,12 +39,9 @@ class Node:
         """
         settings = settings or Settings()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        grants = None if settings.grants is None else _read_grants(settings.grants)
-        policy = RegoPolicy(machine.name, grants, RateMeter(time.monotonic, settings.steps_per_minute_max))
-        plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
         async with contextlib.AsyncExitStack() as stack:
-            parts = await _open(stack, plan, policy, RegoPolicy(machine.name, grants), settings)
-            node = cls(machine, settings, plan, parts)
+            parts = await open_parts(stack, machine, settings)
+            node = cls(machine, settings, parts)
             parts.relay.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
@@ -178,55 +139,3 @@ class Node:
             pid=os.getpid() if running else None,
             nats_pid=server.pid if running and server is not None and server.running else None,
         )
-
-
-async def _open(
-    stack: contextlib.AsyncExitStack, plan: Plan, policy: RegoPolicy, early: RegoPolicy, settings: Settings
-) -> _Running:
-    """Open every part; `stack` closes them last first. The interface asks `early`, which counts no rates: each step
-    counts once, in its turn.
-    """
-    limits = settings.limits
-    vital: list[asyncio.Task[None]] = []
-    server: NatsServer | None = None
-    if settings.nats_url is None:
-        server = NatsServer(settings.data_dir / "nats", sync=settings.stream_sync)
-        await server.start()
-        stack.push_async_callback(server.stop)
-        vital.append(asyncio.create_task(keep_running(server), name="nats-server"))
-        stack.push_async_callback(_cancel, vital[0])
-    store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
-    stack.push_async_callback(store.close)
-    url = settings.nats_url if server is None else server.url
-    assert url is not None, "a node has a stream of its own or the address of one"
-    stream = await NatsStream.open(url, plan, store.store_id, limits, settings.stream_bounds)
-    stack.push_async_callback(stream.close)
-    shape = ShapeGate(plan, limits)
-    constraints = ConstraintChecker(plan, limits)
-    engine = Engine(plan, AdmissionGate(plan), limits)
-    relay = Relay(store, stream.feeds)
-    stack.push_async_callback(relay.close)
-    hot = HotThreads(plan, store, limits.hot_threads_max)
-    stages = Stages(plan, limits, hot, stream.reader, shape, store, policy, engine, constraints, relay)
-    rounds = Rounds(stages)
-    host = LocalHost(rounds, limits)
-    stack.push_async_callback(host.close)
-    dispatcher = Dispatcher(stream.hints, host, limits)
-    stack.push_async_callback(dispatcher.close)
-    interface = Interface(plan, shape, early, store, stream, limits)
-    return _Running(store, stream, server, rounds, host, relay, dispatcher, interface, vital)
-
-
-def _read_grants(path: Path) -> Grants:
-    """The grants in the file. Errors: `not_found`, `grants_invalid`."""
-    try:
-        return parse_grants(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RelmError(Code.NOT_FOUND, f"name a file of grants that can be read: {error}", path=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise RelmError(Code.GRANTS_INVALID, "write the grants in UTF-8", path=str(path)) from error
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

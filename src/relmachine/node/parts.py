@@ -1,0 +1,112 @@
+"""The composition root: every part of a node, opened in order and closed in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relmachine.engine.turn import Engine
+from relmachine.errors import Code, RelmError
+from relmachine.gates.classes import RateMeter
+from relmachine.gates.constraint_programs import programs_digest
+from relmachine.gates.constraints import ConstraintChecker
+from relmachine.gates.grants import Grants, parse_grants
+from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.policy import RegoPolicy
+from relmachine.gates.shape import ShapeGate
+from relmachine.hosts.dispatcher import Dispatcher
+from relmachine.hosts.local import LocalHost
+from relmachine.hosts.relay import Relay
+from relmachine.hosts.round import Rounds, Stages
+from relmachine.hosts.threads import HotThreads
+from relmachine.machine import Machine
+from relmachine.machine.plan import Plan
+from relmachine.node.interface import Interface
+from relmachine.node.settings import Settings
+from relmachine.node.supervision import keep_running
+from relmachine.store.sqlite import SqliteStore
+from relmachine.stream.nats import NatsStream
+from relmachine.stream.server import NatsServer
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a node is made of. A task in `vital` that ends takes the node with it."""
+
+    plan: Plan
+    store: SqliteStore
+    stream: NatsStream
+    server: NatsServer | None
+    rounds: Rounds
+    host: LocalHost
+    relay: Relay
+    dispatcher: Dispatcher
+    interface: Interface
+    vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+    http_url: str | None = None
+
+
+async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, settings: Settings) -> Parts:
+    """Open every part; `stack` closes them last first. Errors: see `Node.running`.
+
+    The interface asks a policy that counts no rates: each step counts once, in its turn.
+    """
+    grants = None if settings.grants is None else _read_grants(settings.grants)
+    policy = RegoPolicy(machine.name, grants, RateMeter(time.monotonic, settings.steps_per_minute_max))
+    early = RegoPolicy(machine.name, grants)
+    plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
+    limits = settings.limits
+    vital: list[asyncio.Task[None]] = []
+    server = await _open_server(stack, settings, vital)
+    store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
+    stack.push_async_callback(store.close)
+    url = settings.nats_url if server is None else server.url
+    assert url is not None, "a node has a stream of its own or the address of one"
+    stream = await NatsStream.open(url, plan, store.store_id, limits, settings.stream_bounds)
+    stack.push_async_callback(stream.close)
+    shape = ShapeGate(plan, limits)
+    engine = Engine(plan, AdmissionGate(plan), limits)
+    relay = Relay(store, stream.feeds)
+    stack.push_async_callback(relay.close)
+    hot = HotThreads(plan, store, limits.hot_threads_max)
+    constraints = ConstraintChecker(plan, limits)
+    rounds = Rounds(Stages(plan, limits, hot, stream.reader, shape, store, policy, engine, constraints, relay))
+    host = LocalHost(rounds, limits)
+    stack.push_async_callback(host.close)
+    dispatcher = Dispatcher(stream.hints, host, limits)
+    stack.push_async_callback(dispatcher.close)
+    interface = Interface(plan, shape, early, store, stream, limits)
+    return Parts(plan, store, stream, server, rounds, host, relay, dispatcher, interface, vital)
+
+
+async def _open_server(
+    stack: contextlib.AsyncExitStack, settings: Settings, vital: list[asyncio.Task[None]]
+) -> NatsServer | None:
+    """A stream server of the node's own, unless it is told of one."""
+    if settings.nats_url is not None:
+        return None
+    server = NatsServer(settings.data_dir / "nats", sync=settings.stream_sync)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    task = asyncio.create_task(keep_running(server), name="nats-server")
+    vital.append(task)
+    stack.push_async_callback(_cancel, task)
+    return server
+
+
+def _read_grants(path: Path) -> Grants:
+    """The grants in the file. Errors: `not_found`, `grants_invalid`."""
+    try:
+        return parse_grants(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RelmError(Code.NOT_FOUND, f"name a file of grants that can be read: {error}", path=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise RelmError(Code.GRANTS_INVALID, "write the grants in UTF-8", path=str(path)) from error
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
