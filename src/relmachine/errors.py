@@ -31,6 +31,7 @@ class Code(StrEnum):
     # gate 2: policy
     POLICY_DENIED = "policy_denied"
     GRANTS_INVALID = "grants_invalid"
+    POLICY_MISMATCH = "policy_mismatch"
     # gate 3: laws
     REQUIRES = "requires"
     CONTEST_ABSENT = "contest_absent"
@@ -50,7 +51,10 @@ class Code(StrEnum):
     # store, stream, node
     STORE_SCHEMA_FUTURE = "store_schema_future"
     STORE_MACHINE_MISMATCH = "store_machine_mismatch"
+    STORE_DAMAGED = "store_damaged"
     TOPOLOGY_MISMATCH = "topology_mismatch"
+    SERVER_MISSING = "server_missing"
+    SERVER_BUILD_FAILED = "server_build_failed"
     UNREACHABLE = "unreachable"
     NOT_FOUND = "not_found"
     QUERY_REFUSED = "query_refused"

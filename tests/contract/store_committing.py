@@ -22,7 +22,10 @@ async def commit_until_killed(path: Path) -> None:
     store = SqliteStore.open(path, made.plan)
     done = 0
     while True:
-        outcomes = await store.commit([made.opening(f"thread-{index}") for index in range(THREADS)])
+        threads = [f"thread-{index}" for index in range(THREADS)]
+        steps = made.steps
+        turns = [made.turn(name, steps.admitted(name, "receive"), steps.admitted(name, "check")) for name in threads]
+        outcomes = await store.commit(turns)
         assert all(isinstance(outcome, Committed) for outcome in outcomes)
         done += 1
         print(done, flush=True)

@@ -283,6 +283,26 @@ class StoreContract:
 
         self.run(test)
 
+    def test_messages_of_a_node_that_died_are_there_for_another_until_somebody_sent_them(self) -> None:
+        async def test(store: Store, made: Desk) -> None:
+            first = made.opening("a")
+            await store.commit([first, made.opening("b")])
+            await store.close()
+            other = await self.open(made.plan)
+            second = made.notes("a", 1)
+            await other.commit([second])
+            found = await other.unsent(100, ["a"])
+            assert sorted(found) == sorted([*first.outbox, *second.outbox])
+            assert [row.seq for row in found] == sorted(row.seq for row in found)
+            assert await other.unsent(100, ["a"]) == found, "reading takes nothing away"
+            for _ in range(2):
+                await other.commit([], first.outbox)
+                assert sorted(await other.unsent(100, ["a"])) == sorted(second.outbox)
+            assert {row.thread for row in await other.unsent(100)} == {"a", "b"}
+            await other.close()
+
+        self.run(test)
+
     @pytest.mark.parametrize(
         "sql",
         [

@@ -17,10 +17,10 @@ from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.store import writing
-from relmachine.store.opening import check_sqlite
 from relmachine.store.port import Committed, Stale
 from relmachine.store.selecting import connect_reader
 from relmachine.store.sqlite import SqliteStore, open_reading
+from relmachine.store.sqlite_opening import check_sqlite
 from relmachine.store.verify import verify
 from tests.contract.store_contract import StoreContract
 from tests.contract.store_turns import Desk, desk

@@ -8,20 +8,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 
+import orjson
 import psutil
 import pytest
+import structlog
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.proposal import OutboxRow
 from relmachine.stream.bounds import StreamBounds
-from relmachine.stream.connection import connect
+from relmachine.stream.connecting import connect
 from relmachine.stream.folder import command_line
 from relmachine.stream.nats import NatsStream
-from relmachine.stream.server import NatsServer, ServerLimits
-from tests.contract.stream_contract import StreamContract, plan_of, step
+from relmachine.stream.port import Outgoing
+from relmachine.stream.server import NatsServer
+from relmachine.stream.server_config import ServerLimits
+from tests.contract.stream_contract import StreamContract, plan_of, row, step
 
 pytestmark = pytest.mark.process
 
@@ -45,6 +50,14 @@ class TestNats(StreamContract):
     async def crash_and_return(self) -> None:
         await self.server.kill()
         await self.server.start()
+
+    async def send_raw(self, *lines: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        writer.write(b'CONNECT {"verbose":false,"headers":true}\r\n' + b"".join(lines) + b"PING\r\n")
+        while await reader.readline() != b"PONG\r\n":
+            assert not reader.at_eof(), "the server closed the connection"
+        writer.close()
+        await writer.wait_closed()
 
 
 def until(condition: Callable[[], bool], seconds_max: float = 10.0) -> None:
@@ -132,15 +145,132 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
-def test_nobody_there_is_one_clear_error() -> None:
+def test_nobody_there_is_one_clear_error_within_seconds() -> None:
     async def test() -> None:
+        started = time.monotonic()
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             url = f"nats://127.0.0.1:{unused.getsockname()[1]}"
-            with pytest.raises(RelmError) as refused:
-                await connect(url, name="test", bounds=StreamBounds(connect_seconds_max=0.5))
+            with structlog.testing.capture_logs() as logs, pytest.raises(RelmError) as refused:
+                await NatsStream.open(url, plan_of("nobody"), "store", Limits())
+        assert time.monotonic() - started < 5
         assert refused.value.code is Code.UNREACHABLE
         assert url in refused.value.sentence
+        assert "--nats nats://" in refused.value.sentence
+        assert {entry["log_level"] for entry in logs} <= {"debug"}
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("url", ["nats://127.0.0.1:http", "nats://:4222", "", " , "])
+def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(RelmError) as refused:
+        asyncio.run(connect(url, name="test"))
+    assert time.monotonic() - started < 1
+    assert refused.value.code is Code.UNREACHABLE
+    assert "nats://HOST:PORT" in refused.value.sentence
+
+
+def test_of_several_addresses_one_is_enough(server: NatsServer) -> None:
+    async def test() -> None:
+        stream = await NatsStream.open(f"nats://127.0.0.1:1, {server.url}", plan_of("several"), "store", Limits())
+        try:
+            await stream.publisher.publish([step("t", 1)])
+            assert len(await stream.reader.read("t", 0, 10)) == 1
+        finally:
+            await stream.close()
+
+    asyncio.run(test())
+
+
+def test_more_replicas_than_servers_are_refused_and_so_is_another_number_later(server: NatsServer) -> None:
+    async def test() -> None:
+        plan = plan_of("replicas")
+        with pytest.raises(RelmError) as refused:
+            await NatsStream.open(server.url, plan, "store", Limits(), replicas=3)
+        assert refused.value.code is Code.UNREACHABLE
+        assert refused.value.witness["replicas"] == 3
+        await (await NatsStream.open(server.url, plan, "store", Limits())).close()
+        with pytest.raises(RelmError) as drifted:
+            await NatsStream.open(server.url, plan, "store", Limits(), replicas=3)
+        assert drifted.value.code is Code.TOPOLOGY_MISMATCH
+        assert drifted.value.witness["drift"] == {"num_replicas": {"expected": "3", "found": "1"}}
+
+    asyncio.run(test())
+
+
+def test_a_server_that_takes_less_than_the_bounds_is_asked_for_less(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = NatsServer(tmp_path, limits=ServerLimits(message_bytes_max=64 * 1024))
+        await server.start()
+        try:
+            # Streams may not take more than their server either.
+            stream = await NatsStream.open(server.url, plan_of("narrow"), "store", Limits())
+            try:
+                large = Outgoing("t", "first", b"x" * 100_000, "large")
+                with pytest.raises(RelmError) as refused:
+                    await stream.publisher.publish([large])
+                assert refused.value.code is Code.PAYLOAD_TOO_LARGE
+                body = orjson.dumps({"thread": "t", "outcomes": ["x" * 100_000]}).decode()
+                rows = [OutboxRow("t", 1, "journal", body), row("u", 1)]
+                assert set(await stream.feeds.emit(rows)) == set(rows)
+                assert (stream.connection.generation, stream.feeds.too_large) == (0, 1)
+            finally:
+                await stream.close()
+        finally:
+            await server.stop()
+
+    asyncio.run(test())
+
+
+def test_an_orderly_close_is_quiet_and_a_loss_is_not(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = NatsServer(tmp_path)
+        await server.start()
+        try:
+            with structlog.testing.capture_logs() as orderly:
+                await (await NatsStream.open(server.url, plan_of("closing"), "store", Limits())).close()
+            impatient = StreamBounds(answer_seconds_max=0.2)
+            stream = await NatsStream.open(server.url, plan_of("closing"), "store", Limits(), impatient)
+            with structlog.testing.capture_logs() as lost:
+                pull = asyncio.ensure_future(anext(stream.hints.batches()))
+                await server.kill()
+                with pytest.raises(RelmError):
+                    await stream.reader.read("t", 0, 1)
+                started = time.monotonic()
+                await stream.close()
+                assert time.monotonic() - started < 9
+                await asyncio.gather(pull, return_exceptions=True)
+        finally:
+            await server.stop()
+        assert _levels(orderly) == {"debug"}
+        assert "warning" in _levels(lost)
+
+    asyncio.run(test())
+
+
+def _levels(logs: Sequence[MutableMapping[str, object]]) -> set[object]:
+    return {entry["log_level"] for entry in logs if entry["event"] == "stream_disconnected"}
+
+
+def test_closing_ends_though_the_server_is_frozen_and_nothing_can_be_sent(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = NatsServer(tmp_path)
+        await server.start()
+        bounds = StreamBounds(close_seconds_max=0.5)
+        stream = await NatsStream.open(server.url, plan_of("frozen"), "store", Limits(), bounds)
+        psutil.Process(server.pid).suspend()
+        try:
+            transport = stream.connection.client._transport
+            assert transport is not None
+            transport.write(b"PUB x 64000000\r\n" + bytes(64_000_000))  # more than the sockets hold
+            async with asyncio.timeout(5):
+                await stream.close()
+            assert not stream.connection.usable
+        finally:
+            psutil.Process(server.pid).resume()
+            await server.stop()
 
     asyncio.run(test())
 

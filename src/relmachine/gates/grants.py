@@ -1,15 +1,20 @@
-"""The wire form of the policy's data: who may submit what. Shipped default: everybody everything, up to `large`."""
+"""The policy's source: its rules, and the wire form of its data: who may submit what.
+
+Shipped default: everybody everything, up to `large`.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from relmachine.algebra.identity import digest
 from relmachine.errors import Code, RelmError
 from relmachine.gates.classes import RateClass, SizeClass
 from relmachine.kernel.envelope import problems
+from relmachine.machine.canonical import canonical_text
 
 _Patterns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
@@ -52,3 +57,18 @@ def shipped_grants() -> Grants:
 def shipped_policy(name: str) -> str:
     """The text of the file `name` of the shipped policies."""
     return files("relmachine").joinpath("policies", name).read_text(encoding="utf-8")
+
+
+class PolicySource(NamedTuple):
+    """What decides: the rules, their data, and the digest of both, which is the same wherever they are evaluated."""
+
+    rules: str
+    data: dict[str, object]
+    revision: str
+
+
+def policy_source(grants: Grants | None = None) -> PolicySource:
+    """The shipped rules with `grants`, or with the shipped ones."""
+    rules = shipped_policy("steps.rego")
+    data = (grants or shipped_grants()).model_dump(mode="json")
+    return PolicySource(rules, data, digest("policy", rules, canonical_text(data)))

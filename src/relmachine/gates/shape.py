@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from relmachine.algebra.identity import digest
 from relmachine.errors import Code, RelmError
+from relmachine.gates.nearest import unknown_step
 from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Envelope, Message, parse, problems
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
@@ -86,16 +87,12 @@ class ShapeGate:
     def _step(self, message: Message, envelope: Envelope) -> StepPlan:
         """The step type that the message names. Errors: `unknown_step`."""
         token, name = message.step_token, envelope.type
-        if token == UNKNOWN_STEP_TOKEN:
-            sentence = f"no step of machine {self.plan.machine!r} stands for this activity: map it, or leave it out"
-            raise RelmError(Code.UNKNOWN_STEP, sentence, activity=name)
-        if name != token:
+        if token not in (UNKNOWN_STEP_TOKEN, name):
             sentence = f"'type' must be the last token of the subject, {token!r}"
             raise RelmError(Code.UNKNOWN_STEP, sentence, expected=token, found=name)
-        step = self.plan.step(name)
+        step = None if token == UNKNOWN_STEP_TOKEN else self.plan.step(name)
         if step is None:
-            sentence = f"machine {self.plan.machine!r} has no such step: use one of its steps, or declare this one"
-            raise RelmError(Code.UNKNOWN_STEP, sentence, step=name)
+            raise unknown_step(self.plan, name, activity=token == UNKNOWN_STEP_TOKEN)
         return step
 
 

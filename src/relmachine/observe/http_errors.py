@@ -53,9 +53,13 @@ STATUS: dict[Code, int] = {
     Code.LIMIT_EXCEEDED: 429,
     # the node's own trouble
     Code.UNREACHABLE: 503,
+    Code.SERVER_MISSING: 503,
+    Code.SERVER_BUILD_FAILED: 500,
     Code.GRANTS_INVALID: 500,
+    Code.POLICY_MISMATCH: 500,
     Code.STORE_SCHEMA_FUTURE: 500,
     Code.STORE_MACHINE_MISMATCH: 500,
+    Code.STORE_DAMAGED: 500,
     Code.TOPOLOGY_MISMATCH: 500,
     Code.INTERNAL: 500,
 }

@@ -112,3 +112,40 @@ test_missing_member_of_the_only_grant if {
 		denied(asked, [object.remove(clerk_grant, [member])])
 	}
 }
+
+batch(questions, given) := decisions if {
+	decisions := data.relmachine.steps.decisions with input.questions as questions with data.grants as given
+}
+
+changes := [
+	{},
+	{"principal": "bob"},
+	{"step": "audit", "thread": "x", "machine": "y"},
+	{"step": "t99"},
+	{"principal": "team-a", "size": "large"},
+	{"size": "large"},
+	{"thread": null},
+	{"principal": null},
+]
+
+test_a_batch_is_decided_one_by_one if {
+	questions := [object.union(asked, change) | some change in changes]
+	batch(questions, grants) == [decided(question, grants) | some question in questions]
+}
+
+test_a_batch_keeps_its_order if {
+	decisions := batch([asked, object.union(asked, {"principal": "bob"}), asked], grants)
+	[decision.allow | some decision in decisions] == [true, false, true]
+}
+
+test_whatever_is_in_a_batch_has_its_decision if {
+	decisions := batch([null, asked, "alice", {}, [], 1, [asked], asked], grants)
+	[decision.allow | some decision in decisions] == [false, true, false, false, false, false, false, true]
+}
+
+test_a_batch_without_grants if {
+	decisions := batch([asked, asked], null)
+	[decision.allow | some decision in decisions] == [false, false]
+}
+
+test_an_empty_batch if batch([], grants) == []

@@ -12,36 +12,45 @@ import pytest
 from regopy import Input, Interpreter
 
 from relmachine.errors import Code, RelmError
+from relmachine.gates import deciding
 from relmachine.gates import policy as policy_module
 from relmachine.gates.classes import RateMeter, SizeBounds
 from relmachine.gates.grants import Grant, Grants, parse_grants, shipped_grants, shipped_policy
-from relmachine.gates.policy import DENIED, Decision, Question, RegoPolicy
+from relmachine.gates.policy import RegoPolicy
+from relmachine.gates.questions import DENIED, Decision, Question
 from relmachine.kernel.envelope import Candidate
 
-TESTS = re.findall(r"^(test_\w+) if", shipped_policy("steps_test.rego"), re.MULTILINE)
+MODULES = {"steps": "relmachine/steps_test", "log": "system/log_test"}
+"""Files of rules, each with its tests in a file and a package of the same name with `_test`."""
+
+
+def told_in(name: str) -> list[str]:
+    return re.findall(r"^(test_\w+) if", shipped_policy(f"{name}_test.rego"), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def rego() -> Interpreter:
     interpreter = Interpreter()
-    interpreter.add_module("steps.rego", shipped_policy("steps.rego"))
-    interpreter.add_module("steps_test.rego", shipped_policy("steps_test.rego"))
+    for name in MODULES:
+        for file in (f"{name}.rego", f"{name}_test.rego"):
+            interpreter.add_module(file, shipped_policy(file))
     interpreter.add_data({"grants": []})
     interpreter.set_input(Input({}))
     return interpreter
 
 
-@pytest.mark.parametrize("name", TESTS)
-def test_rego(rego: Interpreter, name: str) -> None:
-    bundle = rego.build(None, [f"relmachine/steps_test/{name}"])
+@pytest.mark.parametrize("test", [f"{package}/{test}" for name, package in MODULES.items() for test in told_in(name)])
+def test_rego(rego: Interpreter, test: str) -> None:
+    bundle = rego.build(None, [test])
     assert bundle.ok()
-    output = rego.query_bundle_entrypoint(bundle, f"relmachine/steps_test/{name}")
+    output = rego.query_bundle_entrypoint(bundle, test)
     assert output.ok()
     assert output.results[0].expressions == [True]
 
 
-def test_every_rego_test_was_found() -> None:
-    assert len(TESTS) == shipped_policy("steps_test.rego").count("\ntest_") > 20
+@pytest.mark.parametrize(("name", "least"), [("steps", 25), ("log", 4)])
+def test_every_rego_test_was_found(name: str, least: int) -> None:
+    assert len(told_in(name)) == shipped_policy(f"{name}_test.rego").count("\ntest_") > least
 
 
 def step(principal: str = "ann", thread: str = "t1", name: str = "check") -> Candidate:
@@ -100,7 +109,7 @@ def test_what_is_remembered_is_what_would_be_decided() -> None:
 
 
 def test_memory_is_bounded_and_forgets_what_is_used_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy_module, "DECISIONS_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(deciding, "DECISIONS_REMEMBERED_MAX", 2)
     policy = Counted(grant(threads=["t*"]))
     policy.verdicts(step(thread="t1"))
     policy.verdicts(step(thread="t2"))

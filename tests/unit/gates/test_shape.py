@@ -201,6 +201,9 @@ def test_a_payload_that_the_step_does_not_declare(data: dict[str, object], probl
         ({"machineversion": "8"}, "case-1", Code.MACHINE_VERSION, {"expected": "7", "found": "8"}),
         ({}, "case 1", Code.THREAD_NAME_INVALID, {"thread": "case 1", "at": 4}),
         ({}, "a.b", Code.THREAD_NAME_INVALID, {"thread": "a.b", "at": 1}),
+        ({}, "%41", Code.THREAD_NAME_INVALID, {"thread": "%41", "canonical": "A"}),
+        ({}, "a%2D1%20b", Code.THREAD_NAME_INVALID, {"thread": "a%2D1%20b", "canonical": "a-1%20b"}),
+        ({}, "%FF", Code.THREAD_NAME_INVALID, {"thread": "%FF"}),
         ({}, "x" * 300, Code.THREAD_NAME_INVALID, {"thread_token_characters_max": 200, "length": 300}),
     ],
 )
@@ -216,7 +219,9 @@ def test_a_message_in_the_wrong_place(
     ("name", "token", "witness"),
     [
         ("T99 Something new", "_", {"activity": "T99 Something new"}),
-        ("check", "_", {"activity": "check"}),
+        ("check", "_", {"activity": "check", "nearest": ["check"]}),
+        ("Chek", "_", {"activity": "Chek", "nearest": ["check"]}),
+        ("chekc", "chekc", {"step": "chekc", "nearest": ["check"]}),
         ("peek", "check", {"expected": "check", "found": "peek"}),
         ("peek", "peek", {"step": "peek"}),
     ],
@@ -227,6 +232,53 @@ def test_a_step_that_the_machine_does_not_have(name: str, token: str, witness: d
     assert found.refusal.witness == witness
     assert found.candidate.step == token
     assert found.keyed
+
+
+def test_an_unknown_step_teaches_which_are_near_and_how_an_activity_is_mapped() -> None:
+    near = refused(message(envelope(type="Chek"), token="_")).refusal.sentence
+    assert "the nearest: check:" in near
+    assert "ingest.xes.names" in near
+    assert "its steps: check:" in refused(message(envelope(type="xyz"), token="_")).refusal.sentence
+    machine = Machine("wide")
+    for number in range(20):
+        machine.step(f"step_{number:02}", kind="process")
+    wide = refused(message(envelope(type="xyz"), token="_"), ShapeGate(machine.plan(), Limits())).refusal.sentence
+    assert "step_00, " in wide
+    assert "step_11 and 8 more" in wide
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"datacontenttype": "application/json"},
+        {"datacontenttype": "application/json; charset=utf-8"},
+        {"datacontenttype": 'Application/JSON;charset="UTF-8"'},
+        {"dataschema": "https://example.org/check.json"},
+        {"dataschema": "urn:schema:check"},
+    ],
+)
+def test_what_cloud_events_say_of_their_data_is_no_part_of_the_step(attributes: dict[str, str]) -> None:
+    plain = candidate({"resource": "R1"})
+    assert candidate({"resource": "R1"}, **attributes) == plain
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"datacontenttype": "text/plain"},
+        {"datacontenttype": "application/json; charset=latin1"},
+        {"datacontenttype": "application/jsonx"},
+        {"dataschema": "no-scheme"},
+        {"dataschema": "https://example.org/a b"},
+        {"dataschema": ""},
+        {"label": "x"},
+    ],
+)
+def test_what_no_event_may_say_of_its_data_is_refused_by_name(attributes: dict[str, str]) -> None:
+    found = refused(message(envelope(**attributes)))
+    assert found.refusal.code is Code.ENVELOPE_INVALID
+    (name,) = attributes
+    assert str(found.refusal.witness["problems"]).startswith(f"['{name}: ")
 
 
 @pytest.mark.parametrize(
