@@ -21,30 +21,42 @@ class Context(BaseModel):
     version: str
     laws_digest: str
     store_path: Path
+    """In the file relative to the data folder, so that a folder may be moved or copied with all it holds."""
+
     nats_url: str
     http_url: str | None
     pid: int | None
     nats_pid: int | None
+    folder: Path | None = None
+    """The data folder that the node runs on. A copy of it has the store, but not the node."""
 
     def save(self, folder: Path) -> None:
         """Write the file in one move, so that a reader never sees half of it."""
+        home = folder.resolve()
+        store = self.store_path.resolve()
+        inside = store.relative_to(home) if store.is_relative_to(home) else store
         temporary = folder / f"{FILE_NAME}.{os.getpid()}"
-        temporary.write_text(self.model_dump_json(indent=2))
+        written = self.model_copy(update={"store_path": inside, "folder": home})
+        temporary.write_text(written.model_dump_json(indent=2), encoding="utf-8")
         temporary.replace(folder / FILE_NAME)
 
     @classmethod
     def load(cls, folder: Path) -> Context:
-        """The context in `folder`. Errors: `not_found`, with what to start."""
-        path = folder / FILE_NAME
+        """The context in `folder`, with the store that lies there; no process when the node runs on another folder.
+
+        Errors: `not_found`, with what to start; `unreachable` when the file is not what a node writes; OSError when
+        it may not be read.
+        """
+        path, home = folder / FILE_NAME, folder.resolve()
         try:
-            return cls.model_validate_json(path.read_text())
-        except (OSError, ValidationError) as error:
-            raise RelmError(
-                Code.NOT_FOUND,
-                f"no node has run in {folder}: start one with `relm dev MACHINE --data {folder}`, or name its folder "
-                "with --context",
-                path=str(path),
-            ) from error
+            found = cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _absent(folder, path) from error
+        except (IsADirectoryError, ValidationError) as error:
+            sentence = f"remove this file, which no node wrote like that, and run `relm dev MACHINE --data {folder}`"
+            raise RelmError(Code.UNREACHABLE, sentence, path=str(path)) from error
+        here = {"store_path": home / found.store_path, "folder": home}
+        return found.model_copy(update=here if found.folder == home else {**here, "pid": None, "nats_pid": None})
 
     @property
     def running(self) -> bool:
@@ -58,3 +70,14 @@ class Context(BaseModel):
         except PermissionError:
             return True
         return True
+
+
+def _absent(folder: Path, path: Path) -> RelmError:
+    if folder.exists() and not folder.is_dir():
+        sentence = f"{folder} is a file: name the data folder of a node with --context"
+    else:
+        sentence = (
+            f"no node has run in {folder}: start one with `relm dev MACHINE --data {folder}`, or name its folder "
+            "with --context"
+        )
+    return RelmError(Code.NOT_FOUND, sentence, path=str(path))

@@ -115,6 +115,8 @@ class Node:
             "threads_parked": self._parts.host.parked,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
+            "stream": self._parts.stream.status(),
+            "gates": self._parts.times.as_json(),
             "addresses": self.addresses(),
         }
 

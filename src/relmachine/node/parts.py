@@ -16,6 +16,7 @@ from relmachine.gates.constraints import ConstraintChecker
 from relmachine.gates.grants import Grants, parse_grants
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.policy import RegoPolicy
+from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.local import LocalHost
@@ -27,6 +28,7 @@ from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
+from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedPolicy, TimedShape
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.server import NatsServer
@@ -45,6 +47,7 @@ class Parts:
     relay: Relay
     dispatcher: Dispatcher
     interface: Interface
+    times: GateTimes
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -52,10 +55,10 @@ class Parts:
 async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, settings: Settings) -> Parts:
     """Open every part; `stack` closes them last first. Errors: see `Node.running`.
 
-    The interface asks a policy that counts no rates: each step counts once, in its turn.
+    The interface asks a policy in process that counts no rates: each step counts once, in its turn.
     """
     grants = None if settings.grants is None else _read_grants(settings.grants)
-    policy = RegoPolicy(machine.name, grants, RateMeter(time.monotonic, settings.steps_per_minute_max))
+    policy = await _open_policy(stack, machine.name, grants, settings)
     early = RegoPolicy(machine.name, grants)
     plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
     limits = settings.limits
@@ -63,30 +66,46 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     server = await _open_server(stack, settings, vital)
     store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
     stack.push_async_callback(store.close)
-    url = settings.nats_url if server is None else server.url
-    assert url is not None, "a node has a stream of its own or the address of one"
-    stream = await NatsStream.open(url, plan, store.store_id, limits, settings.stream_bounds)
+    url = ",".join(settings.nats_urls) if server is None else server.url
+    stream = await NatsStream.open(
+        url, plan, store.store_id, limits, settings.stream_bounds, replicas=settings.replicas
+    )
     stack.push_async_callback(stream.close)
-    shape = ShapeGate(plan, limits)
-    engine = Engine(plan, AdmissionGate(plan), limits)
+    times = GateTimes()
+    shape = TimedShape(plan, limits, times)
+    engine = Engine(plan, TimedLaws(AdmissionGate(plan), times), limits)
     relay = Relay(store, stream.feeds)
     stack.push_async_callback(relay.close)
     hot = HotThreads(plan, store, limits.hot_threads_max)
-    constraints = ConstraintChecker(plan, limits)
-    rounds = Rounds(Stages(plan, limits, hot, stream.reader, shape, store, policy, engine, constraints, relay))
+    constraints = TimedConstraints(ConstraintChecker(plan, limits), times)
+    timed = TimedPolicy(policy, times)
+    rounds = Rounds(Stages(plan, limits, hot, stream.reader, shape, store, timed, engine, constraints, relay))
     host = LocalHost(rounds, limits)
     stack.push_async_callback(host.close)
     dispatcher = Dispatcher(stream.hints, host, limits)
     stack.push_async_callback(dispatcher.close)
-    interface = Interface(plan, shape, early, store, stream, limits)
-    return Parts(plan, store, stream, server, rounds, host, relay, dispatcher, interface, vital)
+    interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
+    return Parts(plan, store, stream, server, rounds, host, relay, dispatcher, interface, times, vital)
+
+
+async def _open_policy(
+    stack: contextlib.AsyncExitStack, machine: str, grants: Grants | None, settings: Settings
+) -> PolicyGate:
+    """The policy in process, or on the node's OPA server when it is told of one."""
+    meter = RateMeter(time.monotonic, settings.steps_per_minute_max)
+    if settings.opa_url is None:
+        return RegoPolicy(machine, grants, meter)
+    from relmachine.gates.opa import OpaPolicy  # its client comes with the extra "cluster"
+
+    opened = OpaPolicy.opened(settings.opa_url, machine, grants, meter, opa_bounds=settings.opa_bounds)
+    return await stack.enter_async_context(opened)
 
 
 async def _open_server(
     stack: contextlib.AsyncExitStack, settings: Settings, vital: list[asyncio.Task[None]]
 ) -> NatsServer | None:
     """A stream server of the node's own, unless it is told of one."""
-    if settings.nats_url is not None:
+    if settings.nats_urls:
         return None
     server = NatsServer(settings.data_dir / "nats", sync=settings.stream_sync)
     await server.start()
@@ -101,7 +120,7 @@ def _read_grants(path: Path) -> Grants:
     """The grants in the file. Errors: `not_found`, `grants_invalid`."""
     try:
         return parse_grants(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise RelmError(Code.NOT_FOUND, f"name a file of grants that can be read: {error}", path=str(path)) from error
     except UnicodeDecodeError as error:
         raise RelmError(Code.GRANTS_INVALID, "write the grants in UTF-8", path=str(path)) from error

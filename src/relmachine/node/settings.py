@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.kernel.limits import Limits
 from relmachine.stream.bounds import StreamBounds
 
@@ -20,8 +21,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".relm")
     """Folder of everything that lasts: store, stream, logs, `context.json`."""
 
-    nats_url: str | None = None
-    """A running NATS with JetStream; None starts one from the wheel, with its files in `data_dir`."""
+    nats_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses of a running NATS with JetStream, those of a cluster separated by commas; none starts one from the
+    wheel, with its files in `data_dir`."""
+
+    replicas: int = Field(default=1, ge=1, le=5)
+    """How many servers of the cluster keep each stream. Of existing streams it must be what they were made with."""
 
     stream_sync: Literal["default", "always"] = "default"
     """When the embedded NATS calls fsync. `default` (every two minutes) survives kill -9 of any process, but not a
@@ -37,9 +42,20 @@ class Settings(BaseSettings):
     grants: Path | None = None
     """JSON file of grants that replaces the one shipped (docs/policy.md)."""
 
+    opa_url: str | None = None
+    """The node's own OPA server, as `http://host:port`, with the bundle of the same grants; without it the policy is
+    evaluated in process (docs/policy.md)."""
+
+    opa_bounds: OpaBounds = Field(default_factory=OpaBounds)
+
     steps_per_minute_max: int | None = Field(default=None, ge=1)
     """Steps a minute that a principal may have decided before its rate class is `over`; None counts nothing."""
 
     limits: Limits = Field(default_factory=Limits)
 
     stream_bounds: StreamBounds = Field(default_factory=StreamBounds)
+
+    @field_validator("nats_urls", mode="before")
+    @classmethod
+    def _separated(cls, given: object) -> object:
+        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given

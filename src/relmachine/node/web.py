@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import AsyncGenerator, Generator
 
@@ -23,7 +24,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(app: FastAPI, host: str, port: int) -> AsyncGenerator[str]:
-    """Serve `app`; yields its address. Errors: `unreachable` when the port is taken."""
+    """Serve `app`; yields its address. Errors: `unreachable` when it cannot listen there, with what to choose."""
     listener = _bind(host, port)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=3
@@ -46,7 +47,17 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.listen()  # whoever connects before the server is up waits instead of being refused
     except OSError as error:
         listener.close()
-        raise RelmError(
-            Code.UNREACHABLE, f"port {port} on {host} is taken: choose another with --port, or 0 for a free one"
-        ) from error
+        raise RelmError(Code.UNREACHABLE, _advice(error, host, port), host=host, port=port) from error
     return listener
+
+
+def _advice(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} is taken by another program: choose another with --port, or 0 for a free one"
+        case errno.EACCES:
+            return f"port {port} is for administrators: choose one from 1024 on with --port, or 0 for a free one"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is no address of this machine: choose one with --host, such as 127.0.0.1 or 0.0.0.0"
+        case _:
+            return f"HTTP cannot be served on {host}, port {port}: {error.strerror or error}: see --host and --port"

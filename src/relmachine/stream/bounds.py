@@ -9,13 +9,16 @@ from pydantic import ConfigDict
 
 MIB = 1024 * 1024
 
+HEADER_BYTES_MAX = 512
+"""Room kept for our headers, which the server counts as part of a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamBounds:
     """What the stream and its clients may take.
 
     `dedupe_window_seconds` is how long the server remembers message ids: a convenience against floods of repeats,
-    never the basis of a promise. `tail_bytes_max` bounds the bodies kept from the hint consumer.
+    never the basis of a promise. `tail_bytes_max` bounds the memory of all that is kept from the hint consumer.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -33,12 +36,14 @@ class StreamBounds:
     pull_expires_seconds: float = 5.0
     ack_wait_seconds: float = 30.0
     again_delay_seconds: float = 0.25
-    tail_bytes_max: int = 64 * MIB
-    tail_threads_max: int = 200_000
+    tail_bytes_max: int = 32 * MIB
+    tail_threads_max: int = 50_000
     feed_attempts_max: int = 8
+    feed_hold_seconds_max: float = 60.0
     feed_subjects_cached_max: int = 50_000
     watched_frames_max: int = 1000
     answer_seconds_max: float = 5.0
-    connect_seconds_max: float = 10.0
+    connect_seconds_max: float = 3.0
     reconnect_seconds_max: float = 60.0
     reconnect_wait_seconds: float = 0.1
+    close_seconds_max: float = 3.0

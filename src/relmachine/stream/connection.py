@@ -1,4 +1,4 @@
-"""A connection to the stream: bounded in time, logged, with one inbox for all answers."""
+"""A connection to the stream: bounded in time, with one inbox for all answers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
-from nats.aio.client import Client
 from nats.errors import Error
 
 from relmachine.errors import Code, RelmError
-from relmachine.stream.bounds import StreamBounds
+from relmachine.stream.bounds import HEADER_BYTES_MAX, StreamBounds
+from relmachine.stream.client import TolerantClient
 from relmachine.stream.replies import Replies
 
 if TYPE_CHECKING:
@@ -21,9 +21,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Connection:
-    """A client with its JetStream context and its inbox. Made by `connect`."""
+    """A client with its JetStream context and its inbox. Made by `connecting.connect`.
 
-    def __init__(self, client: Client, url: str, bounds: StreamBounds) -> None:
+    `url` is one address, or several of one cluster separated by commas. `generation` counts how often the connection
+    was lost and found. `closing` says that its end is wanted.
+    """
+
+    def __init__(self, client: TolerantClient, url: str, bounds: StreamBounds) -> None:
         self.client = client
         self.url = url
         self.bounds = bounds
@@ -31,6 +35,8 @@ class Connection:
             timeout=bounds.answer_seconds_max
         )
         self.replies: Replies
+        self.generation = 0
+        self.closing = False
         self._reconnected: list[Callable[[], None]] = []
 
     @property
@@ -38,94 +44,55 @@ class Connection:
         """Whether it is connected now."""
         return self.client.is_connected
 
+    @property
+    def body_bytes_max(self) -> int:
+        """The longest body that the stream and the server connected to both take, beside our headers."""
+        return min(self.bounds.message_bytes_max, self.client.max_payload) - HEADER_BYTES_MAX
+
     def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after each reconnect and when the connection is given up; returns how to stop that."""
         self._reconnected.append(callback)
         return lambda: self._reconnected.remove(callback)
 
     async def close(self) -> None:
-        """Send what is waiting and let go. May be called twice."""
+        """Send what is waiting and let go, by force after `close_seconds_max`. May be called twice."""
+        self.closing = True
         if self.client.is_closed:
             return
         try:
-            if self.client.is_connected:
-                await self.client.flush(timeout=2)
+            async with asyncio.timeout(self.bounds.close_seconds_max):
+                if self.client.is_connected:
+                    await self.client.flush(timeout=max(1, int(self.bounds.close_seconds_max / 2)))
+                await self.client.close()
         except (Error, OSError, TimeoutError) as error:
-            _log.debug("flush_failed", error=str(error))
-        await self.client.close()
+            _log.info("stream_closed_by_force", url=self.url, error=str(error) or type(error).__name__)
+            await self.client.abort()
+            self.announce()
+
+    async def drop(self) -> None:
+        """Let go at once; what is waiting is never sent."""
+        self.closing = True
+        await self.client.abort()
+        self.announce()
 
     def announce(self) -> None:
-        """Tell everybody who waits that the connection is a new one."""
+        """Tell everybody who waits that the connection is a new one, or none any more."""
+        self.generation += 1
         for callback in tuple(self._reconnected):
             callback()
 
-
-async def connect(
-    url: str,
-    *,
-    name: str,
-    bounds: StreamBounds | None = None,
-    reconnect: bool = True,
-    connect_seconds_max: float | None = None,
-) -> Connection:
-    """Connect to the server at `url` (`nats://host:port`).
-
-    With `reconnect`, a lost connection is taken up again for `reconnect_seconds_max` and then closed for good; without,
-    it is closed at once and nothing it still held is ever sent: the publisher needs that for order.
-    Errors: `unreachable` when nobody answers within `connect_seconds_max`.
-    """
-    bounds = bounds or StreamBounds()
-    patience = bounds.connect_seconds_max if connect_seconds_max is None else connect_seconds_max
-    deadline = asyncio.get_running_loop().time() + patience
-    while True:
-        connection = Connection(Client(), url, bounds)
-        try:
-            async with asyncio.timeout_at(deadline):
-                await _open(connection, name, bounds, reconnect)
-                connection.replies = await Replies.on(connection.client)
-            return connection
-        except (Error, OSError, TimeoutError) as error:
-            await connection.client.close()
-            if asyncio.get_running_loop().time() + bounds.reconnect_wait_seconds > deadline:
-                raise unreachable(url, error) from error
-        await asyncio.sleep(bounds.reconnect_wait_seconds)
+    def given_up(self) -> RelmError:
+        """The error for a connection that is closed for good, with what closed it."""
+        cause = self.client.unreadable or self.client.last_error
+        return unreachable(self.url, cause or ConnectionError("the connection was given up"))
 
 
 def unreachable(url: str, error: BaseException) -> RelmError:
     """The error for a stream that does not answer."""
     return RelmError(
         Code.UNREACHABLE,
-        f"start the stream's server, or give the address where it listens: nobody answers at {url}",
+        f"nobody answers at {url}: start a NATS server with JetStream there (`nats-server -js`), or name one that runs "
+        "(`relm dev MACHINE --nats nats://HOST:PORT`); without an address a node starts its own",
         url=url,
         detail=str(error) or type(error).__name__,
-    )
-
-
-async def _open(connection: Connection, name: str, bounds: StreamBounds, reconnect: bool) -> None:
-    async def failed(error: Exception) -> None:
-        expected = isinstance(error, OSError) and not connection.client.is_connected
-        (_log.debug if expected else _log.warning)("stream_error", connection=name, error=str(error) or repr(error))
-
-    async def disconnected() -> None:
-        _log.info("stream_disconnected", connection=name)
-
-    async def reconnected() -> None:
-        _log.info("stream_reconnected", connection=name)
-        connection.announce()
-
-    async def closed() -> None:
-        connection.announce()
-
-    await connection.client.connect(
-        connection.url,
-        name=name,
-        error_cb=failed,
-        disconnected_cb=disconnected,
-        reconnected_cb=reconnected,
-        closed_cb=closed,
-        allow_reconnect=reconnect,
-        connect_timeout=2,
-        reconnect_time_wait=bounds.reconnect_wait_seconds,  # pyright: ignore[reportArgumentType]
-        max_reconnect_attempts=max(1, int(bounds.reconnect_seconds_max / bounds.reconnect_wait_seconds)),
-        inbox_prefix="_INBOX",
     )

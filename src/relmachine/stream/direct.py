@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 _END, _NONE = "204", "404"
+_SEQUENCE = "Nats-Sequence"
+"""The server says it of every stored message, after the headers that the message came with, and of nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ class _Read:
     def take(self, message: Msg) -> bool:
         """Sort one answer away; whether it was the last one."""
         headers = message.headers or {}
-        status = headers.get("Status")
-        if status is None:
+        if _SEQUENCE in headers:
             return self._append(message, headers)
+        status = headers.get("Status")
         if status == _END:
             self.complete = headers.get("Nats-Num-Pending", "0") == "0" or len(self.found) >= self.limit
             if headers.get("Nats-Last-Sequence", "0") != str(self._previous):
@@ -80,7 +82,7 @@ class _Read:
         if headers["Nats-Last-Sequence"] != str(self._previous):
             self.error = "an answer was lost"
         if self.error is None:
-            self._previous = int(headers["Nats-Sequence"])
+            self._previous = int(headers[_SEQUENCE])
             self.found.append(Stored(self._previous, headers["Nats-Subject"], message.data, headers))
         return False
 
@@ -152,9 +154,9 @@ class DirectReader:
                 problem = error
                 continue
             headers = message.headers or {}
-            if "Status" not in headers:
-                return Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, headers)
-            if headers["Status"] == _NONE:
+            if _SEQUENCE in headers:
+                return Stored(int(headers[_SEQUENCE]), headers["Nats-Subject"], message.data, headers)
+            if headers.get("Status") == _NONE:
                 return None
-            problem = RelmError(Code.UNREACHABLE, f"status {headers['Status']}")
+            problem = RelmError(Code.UNREACHABLE, f"status {headers.get('Status')}")
         raise unreachable(self._connection.url, problem)

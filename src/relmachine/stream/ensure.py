@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nats.errors import Error
 from nats.js.api import DiscardPolicy, RePublish, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from relmachine.errors import Code, RelmError
 from relmachine.stream.bounds import StreamBounds
@@ -24,15 +24,30 @@ async def ensure(connection: Connection, topology: Topology, replicas: int = 1) 
     """Make sure the three streams exist and are as `topology` and the bounds say. May run on many nodes at once.
 
     Errors: `topology_mismatch` with both digests when they belong to other laws, or with the settings that drifted;
-    `unreachable`.
+    `unreachable`, also when there are fewer servers than `replicas`.
     """
     try:
         for wanted in configurations(topology, connection.bounds, replicas):
             found = await _found(connection.jetstream, wanted)
             _check_laws(wanted, found)
             _check_settings(wanted, found)
+    except ServiceUnavailableError as error:
+        raise unreachable(connection.url, error) from error
+    except APIError as error:
+        raise _not_made(connection, replicas, error) from error
     except (Error, OSError, TimeoutError) as error:
         raise unreachable(connection.url, error) from error
+
+
+def _not_made(connection: Connection, replicas: int, error: APIError) -> RelmError:
+    return RelmError(
+        Code.UNREACHABLE,
+        f"the server at {connection.url} does not make streams with {replicas} replicas ({error.description}): "
+        "start as many servers in one cluster, or ask for fewer replicas",
+        url=connection.url,
+        replicas=replicas,
+        err_code=error.err_code,
+    )
 
 
 def configurations(topology: Topology, bounds: StreamBounds, replicas: int = 1) -> list[StreamConfig]:

@@ -50,7 +50,7 @@ class Folder:
             os.close(lock)
             raise RelmError(
                 Code.UNREACHABLE,
-                "stop the node that runs on this folder, or give this one a folder of its own",
+                "a node is already running on this folder: stop it, or give this one a folder of its own with --data",
                 folder=str(self.path),
             ) from error
         self._lock = lock

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from nats.errors import Error
 
+from relmachine.stream.addressing import text
 from relmachine.stream.connection import Connection, unreachable
 from relmachine.stream.direct import DirectReader
-from relmachine.stream.feeds import SEQUENCE_HEADER
+from relmachine.stream.frames import carried_sequence
 from relmachine.stream.replies import subscribe
 from relmachine.stream.topology import FeedKind, Topology
 
@@ -104,7 +105,7 @@ class FeedReader:
                         yield message
             if not live.gap and not live.waiting:
                 if self._connection.client.is_closed:
-                    raise unreachable(self._connection.url, ConnectionError("the connection was given up"))
+                    raise self._connection.given_up()
                 await live.wait()
 
     async def _end(self, kind: FeedKind, thread: str) -> int:
@@ -173,5 +174,5 @@ class _Seen:
 
 
 def _message(kind: FeedKind, subject: str, position: int, headers: dict[str, str], body: bytes) -> FeedMessage:
-    thread = subject.rpartition(".")[2]
-    return FeedMessage(position, kind, thread, int(headers.get(SEQUENCE_HEADER, "0")), body)
+    thread = text(subject.rpartition(".")[2])
+    return FeedMessage(position, kind, thread, max(0, carried_sequence(headers)), body)

@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relmachine.stream.connection import Connection, connect
+from relmachine.stream.connecting import connect
+from relmachine.stream.connection import Connection
 from relmachine.stream.ensure import ensure
 from relmachine.stream.feeds import NatsFeeds
 from relmachine.stream.follow import FeedMessage, FeedReader
@@ -35,6 +36,7 @@ class NatsStream:
     hints: NatsHints
     feeds: NatsFeeds
     feed_reader: FeedReader
+    tail: Tail
     _closing: AsyncExitStack
 
     @staticmethod
@@ -50,7 +52,8 @@ class NatsStream:
     ) -> NatsStream:
         """Connect, make sure the streams are this machine's, and take up the hints of the store.
 
-        `replicas` is the number of servers that keep each stream; `reclaim` see `NatsHints.start`.
+        `url` is one address, or those of a cluster separated by commas; `replicas` the number of servers that keep
+        each stream; `reclaim` see `NatsHints.start`.
         Errors: `unreachable`, `topology_mismatch`, `machine_invalid`.
         """
         names = topology(plan)
@@ -65,7 +68,7 @@ class NatsStream:
             stack.push_async_callback(hints.close)
             reader = NatsReader(connection, names, tail)
             feeds, feed_reader = NatsFeeds(connection, names), FeedReader(connection, names)
-            return NatsStream(names, connection, publisher, reader, hints, feeds, feed_reader, stack.pop_all())
+            return NatsStream(names, connection, publisher, reader, hints, feeds, feed_reader, tail, stack.pop_all())
         raise AssertionError("the stack swallows no error")
 
     @property
@@ -79,6 +82,17 @@ class NatsStream:
         """See `FeedReader.follow`."""
         return self.feed_reader.follow(kind, thread, after=after, from_sequence=from_sequence)
 
+    def status(self) -> dict[str, object]:
+        """The state of the connection and what was counted since it was opened, as JSON values. Costs no I/O."""
+        return {
+            "state": "connected" if self.connection.usable else "unreachable",
+            "unaddressable": self.hints.unaddressable,
+            "feed_rows_not_taken": self.feeds.refused,
+            "feed_rows_too_large": self.feeds.too_large,
+            "feed_subjects_held": self.feeds.held,
+            "tail_bytes": self.tail.bytes,
+        }
+
     async def close(self) -> None:
-        """Close all parts. May be called twice."""
+        """Close all parts, each within `close_seconds_max`. May be called twice."""
         await self._closing.aclose()

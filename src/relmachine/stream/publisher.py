@@ -1,15 +1,15 @@
 """Puts steps on the stream: many as atomic batches, one by one when a batch holds repeats.
 
-Order is by construction. A batch is stored whole and in order or not at all. Single messages leave on a connection
-that never reconnects: when it is lost, so is all it still held, and the next one starts at the first message of each
-thread that was not acknowledged. So no later message of a thread is stored before an earlier one.
+Order is by construction. A batch is stored whole and in order or not at all. Single messages leave on a line that
+never reconnects: when it is lost, so is all it still held, and the next one starts at the first message of each thread
+that was not acknowledged. So no later message of a thread is stored before an earlier one.
 Source: NATS architecture decision record 50 (atomic batch publishing).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 from secrets import token_hex
 
@@ -19,15 +19,14 @@ from relmachine.algebra.identity import digest, digest_bytes
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.stream.bounds import StreamBounds
-from relmachine.stream.connection import Connection, connect, unreachable
+from relmachine.stream.connection import unreachable
+from relmachine.stream.line import Line
 from relmachine.stream.port import Outgoing, Published
 from relmachine.stream.topology import Topology
 from relmachine.stream.window import Ack, Lost, Parcel, Refused, send
+from relmachine.stream.windows import unfinished, windows
 
 _log = structlog.get_logger(__name__)
-
-HEADER_BYTES_MAX = 512
-"""Room kept for our headers, which the server counts as part of a message."""
 
 
 def message_id(thread: str, body: bytes) -> str:
@@ -42,23 +41,20 @@ def message_id(thread: str, body: bytes) -> str:
 class NatsPublisher:
     """The `Publisher` port. Make it with `start`; safe for many tasks at once, each call keeps its own order."""
 
-    def __init__(self, line: Connection, topology: Topology, limits: Limits) -> None:
+    def __init__(self, line: Line, topology: Topology, limits: Limits) -> None:
         self._line = line
         self._topology = topology
         self._bounds = line.bounds
-        self._replacing = asyncio.Lock()
         self._windows = asyncio.Semaphore(self._bounds.batches_in_flight_max)
         self._singles = asyncio.Semaphore(limits.publishes_in_flight_max)
         self._name = token_hex(6)
         self._batches = count()
         self._repeats = False
-        self._closed = False
 
     @staticmethod
     async def start(url: str, topology: Topology, limits: Limits, bounds: StreamBounds | None = None) -> NatsPublisher:
         """Open a connection of its own. Errors: `unreachable`."""
-        line = await connect(url, name="relm publisher", bounds=bounds, reconnect=False)
-        return NatsPublisher(line, topology, limits)
+        return NatsPublisher(await Line.open(url, bounds), topology, limits)
 
     async def publish(self, steps: Sequence[Outgoing]) -> Sequence[Published]:
         """Publish in order; returns when the stream has acknowledged every one.
@@ -77,7 +73,6 @@ class NatsPublisher:
 
     async def close(self) -> None:
         """Let go of the connection. What is under way fails as `unreachable`."""
-        self._closed = True
         await self._line.close()
 
     async def _window(self, window: Sequence[Outgoing]) -> Sequence[Published]:
@@ -93,12 +88,12 @@ class NatsPublisher:
 
     async def _as_batch(self, window: Sequence[Outgoing]) -> list[Published] | None:
         """The window as one atomic batch, or None when it was not taken, or nobody knows whether it was."""
-        line = await self._usable()
+        connection = await self._line.usable()
         batch = f"{self._name}-{next(self._batches)}"
         parcels = [self._parcel(step, batch, number) for number, step in enumerate(window, 1)]
         parcels[-1].headers["Nats-Batch-Commit"] = "1"
         parcels[-1].silent = False
-        match (await send(line, parcels))[-1]:
+        match (await send(connection, parcels))[-1]:
             case Ack(sequence):
                 first = sequence - len(window) + 1
                 return [Published(first + offset, False) for offset in range(len(window))]
@@ -106,15 +101,15 @@ class NatsPublisher:
                 # Most often a repeat inside it. Whatever it was, the single messages tell which one and why.
                 _log.debug("batch_not_taken", code=code, description=description)
             case Lost():
-                await self._replace(line)
+                await self._line.replace(connection)
         return None
 
     async def _one_by_one(self, window: Sequence[Outgoing]) -> list[Published]:
         results: list[Published | None] = [None] * len(window)
         for attempt in range(self._bounds.publish_attempts_max):
             missing = unfinished(window, results)
-            line = await self._usable()
-            answers = await send(line, [self._parcel(window[index]) for index in missing])
+            connection = await self._line.usable()
+            answers = await send(connection, [self._parcel(window[index]) for index in missing])
             lost = False
             for index, answer in zip(missing, answers, strict=True):
                 match answer:
@@ -127,7 +122,7 @@ class NatsPublisher:
             if not lost:
                 break
             _log.info("publish_repeated", messages=len(missing), attempt=attempt + 1)
-            await self._replace(line)
+            await self._line.replace(connection)
             await asyncio.sleep(self._bounds.reconnect_wait_seconds * attempt)
         stored = [result for result in results if result is not None]
         if len(stored) != len(window):
@@ -142,7 +137,7 @@ class NatsPublisher:
         return Parcel(subject, step.body, headers, silent=batch is not None)
 
     def _check_size(self, step: Outgoing) -> None:
-        longest = self._bounds.message_bytes_max - HEADER_BYTES_MAX
+        longest = self._line.body_bytes_max
         if len(step.body) > longest:
             raise RelmError(
                 Code.PAYLOAD_TOO_LARGE,
@@ -151,52 +146,6 @@ class NatsPublisher:
                 bytes=len(step.body),
                 thread=step.thread,
             )
-
-    async def _usable(self) -> Connection:
-        if not self._line.usable:
-            await self._replace(self._line)
-        return self._line
-
-    async def _replace(self, broken: Connection) -> None:
-        """Drop `broken`, with everything it still held, and open another unless somebody just did."""
-        async with self._replacing:
-            if self._line is not broken:
-                return
-            await broken.client.close()
-            if self._closed:
-                raise unreachable(broken.url, ConnectionError("the publisher was closed"))
-            self._line = await connect(
-                broken.url,
-                name="relm publisher",
-                bounds=self._bounds,
-                reconnect=False,
-                connect_seconds_max=self._bounds.reconnect_seconds_max,
-            )
-
-
-def unfinished(window: Sequence[Outgoing], results: Sequence[Published | None]) -> list[int]:
-    """Positions to send: of each thread everything from its first message without acknowledgement on."""
-    open_threads: set[str] = set()
-    positions: list[int] = []
-    for index, step in enumerate(window):
-        if results[index] is None:
-            open_threads.add(step.thread)
-        if step.thread in open_threads:
-            positions.append(index)
-    return positions
-
-
-def windows(steps: Sequence[Outgoing], bounds: StreamBounds) -> Iterator[Sequence[Outgoing]]:
-    """`steps` cut where a window would hold too many messages or bytes."""
-    start = size = 0
-    for index, step in enumerate(steps):
-        full = index - start == bounds.batch_messages_max or size + len(step.body) > bounds.batch_bytes_max
-        if full and index > start:
-            yield steps[start:index]
-            start, size = index, 0
-        size += len(step.body)
-    if start < len(steps):
-        yield steps[start:]
 
 
 def _refused(step: Outgoing, code: int, description: str) -> RelmError:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from relmachine.stream.addressing import escaped
+
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -40,7 +42,7 @@ class Sink:
         try:
             self._handler(message)
         except Exception:
-            _log.exception("handler_failed", subject=message.subject)
+            _log.exception("handler_failed", subject=escaped(message.subject))
 
 
 async def subscribe(client: Client, subject: str, handler: Handler) -> Callable[[], Any]:

@@ -1,16 +1,27 @@
 """The recent end of the step stream, kept from what the hint consumer delivers.
 
-A read that falls wholly inside what is kept needs no request. This never weakens a read: the kept range has no hole,
-because it grows only by the very next sequence of a stream from which nothing is ever deleted; anything else starts
-the range anew. Reads below it, and threads whose messages were dropped to stay in bounds, go to the stream.
+A read that falls wholly inside what is kept needs no request. This never weakens a read: the range that was seen has
+no hole, because it grows only by the very next sequence of a stream from which nothing is ever deleted; anything else
+starts the range anew. Reads below it, and of messages that were dropped, go to the stream.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
+from sys import getsizeof
 
 from relmachine.kernel.envelope import Message
 from relmachine.stream.bounds import StreamBounds
+
+MESSAGE_OVERHEAD_BYTES = 384
+"""Memory of a message beside its body and its two texts: the object, its places by sequence and in its thread, and
+its mark when it is finished. Measured on CPython 3.11 with the tables at their emptiest (`test_tail.py` measures)."""
+
+THREAD_OVERHEAD_BYTES = 320
+"""Memory of a thread with messages, beside its text."""
+
+CUT_OVERHEAD_BYTES = 224
+"""Memory of knowing where a thread was cut, beside its text."""
 
 
 class Tail:
@@ -24,39 +35,45 @@ class Tail:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the bodies kept."""
+        """Memory that it takes, everything counted, in bytes: an upper bound."""
         return self._bytes
 
     def extend(self, message: Message) -> None:
         """The hint consumer delivered `message` (again, perhaps)."""
-        if message.sequence <= self._end:
+        if not self._next(message.sequence):
             return
-        if message.sequence != self._end + 1 or not self._begun:
-            self._begun = True
-            self._clear(message.sequence - 1)
-        self._end = message.sequence
-        self._order.append(message)
-        self._threads.setdefault(message.thread, deque()).append(message)
-        self._bytes += len(message.body)
+        self._kept[message.sequence] = message
+        kept = self._threads.get(message.thread)
+        if kept is None:
+            kept = self._threads[message.thread] = []
+            self._bytes += THREAD_OVERHEAD_BYTES + getsizeof(message.thread)
+        kept.append(message)
+        self._bytes += _size(message)
         while self._bytes > self._bytes_max:
-            self._drop_oldest()
+            self._shrink()
+
+    def pass_over(self, sequence: int) -> None:
+        """The hint consumer delivered a message that belongs to no thread."""
+        self._next(sequence)
 
     def done(self, sequence: int) -> None:
-        """The message at `sequence` is committed: its body may go.
-
-        Only the oldest go, so the call is cheap, and an older message that is not done keeps those after it.
-        """
-        if self._order and sequence >= self._order[0].sequence:
-            self._finished.add(sequence)
-        while self._order and self._order[0].sequence in self._finished:
-            self._drop_oldest()
+        """The message at `sequence` is committed: it may go, once those of its thread before it are."""
+        message = self._kept.get(sequence)
+        if message is None:
+            return
+        self._finished.add(sequence)
+        kept, count = self._threads[message.thread], 0
+        while count < len(kept) and kept[count].sequence in self._finished:
+            count += 1
+        if count:
+            self._drop(message.thread, count)
 
     def read(self, thread: str, after: int, limit: int) -> list[Message] | None:
         """All messages of `thread` above `after` that were delivered so far, in order, at most `limit`.
 
         None when only the stream knows.
         """
-        if not self._begun or after < max(self._start, self._dropped.get(thread, 0)):
+        if not self._begun or after < max(self._start, self._cuts.get(thread, 0)):
             return None
         kept = self._threads.get(thread)
         if kept is None:
@@ -65,25 +82,55 @@ class Tail:
             return list(kept)
         return [message for message in kept if message.sequence > after][:limit]
 
-    def _drop_oldest(self) -> None:
-        message = self._order.popleft()
-        self._finished.discard(message.sequence)
-        kept = self._threads[message.thread]
-        kept.popleft()
+    def _next(self, sequence: int) -> bool:
+        """Whether `sequence` is new; one that is not the very next begins the range anew."""
+        if sequence <= self._end:
+            return False
+        if sequence != self._end + 1 or not self._begun:
+            self._begun = True
+            self._clear(sequence - 1)
+        self._end = sequence
+        return True
+
+    def _shrink(self) -> None:
+        if self._kept:
+            self._drop(next(iter(self._kept.values())).thread, 1)
+        else:
+            self._forget_cut()
+
+    def _drop(self, thread: str, count: int) -> None:
+        """Drop the first `count` messages of `thread`."""
+        kept = self._threads[thread]
+        gone = kept[:count]
+        del kept[:count]
+        for message in gone:
+            del self._kept[message.sequence]
+            self._finished.discard(message.sequence)
+            self._bytes -= _size(message)
         if not kept:
-            del self._threads[message.thread]
-        self._bytes -= len(message.body)
-        self._dropped[message.thread] = message.sequence
-        self._dropped.move_to_end(message.thread)
-        if len(self._dropped) > self._threads_max:
-            # Forgetting where the longest idle thread was cut is safe once reads below that point are not served.
-            _, sequence = self._dropped.popitem(last=False)
-            self._start = max(self._start, sequence)
+            del self._threads[thread]
+            self._bytes -= THREAD_OVERHEAD_BYTES + getsizeof(thread)
+        if thread not in self._cuts:
+            self._bytes += CUT_OVERHEAD_BYTES + getsizeof(thread)
+        self._cuts[thread] = gone[-1].sequence
+        self._cuts.move_to_end(thread)
+        if len(self._cuts) > self._threads_max:
+            self._forget_cut()
+
+    def _forget_cut(self) -> None:
+        """Forgetting where the longest idle thread was cut is safe once reads below that point are not served."""
+        thread, sequence = self._cuts.popitem(last=False)
+        self._bytes -= CUT_OVERHEAD_BYTES + getsizeof(thread)
+        self._start = max(self._start, sequence)
 
     def _clear(self, start: int) -> None:
         self._start = self._end = start
-        self._order: deque[Message] = deque()
-        self._threads: dict[str, deque[Message]] = {}
-        self._dropped: OrderedDict[str, int] = OrderedDict()
+        self._kept: OrderedDict[int, Message] = OrderedDict()
+        self._threads: dict[str, list[Message]] = {}
+        self._cuts: OrderedDict[str, int] = OrderedDict()
         self._finished: set[int] = set()
         self._bytes = 0
+
+
+def _size(message: Message) -> int:
+    return MESSAGE_OVERHEAD_BYTES + getsizeof(message.body) + getsizeof(message.thread) + getsizeof(message.step_token)

@@ -30,6 +30,7 @@ class Server:
         self.size, self.at_most = size, at_most
         self.requests: list[dict[str, Any]] = []
         self.drop: dict[int, set[int]] = {}
+        self.posing: set[int] = set()
         self.handlers: dict[str, Callable[[Any], None]] = {}
         self.bounds = StreamBounds(answer_seconds_max=0.05, read_attempts_max=3)
         self.url = "nats://memory"
@@ -45,6 +46,10 @@ class Server:
     def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
 
+    def given_headers(self, sequence: int) -> dict[str, str]:
+        """Headers that the message came with; the server's own come after them."""
+        return {"Status": "404"} if sequence in self.posing else {}
+
     async def publish(self, subject: str, body: bytes, reply: str) -> None:
         assert subject == "$JS.API.DIRECT.GET.S"
         request = orjson.loads(body)
@@ -56,7 +61,8 @@ class Server:
             return self.handlers[reply](Answer({"Status": "404"}))
         previous = 0
         for sequence in range(first, last + 1):
-            headers = {"Nats-Sequence": str(sequence), "Nats-Subject": "a.b", "Nats-Last-Sequence": str(previous)}
+            headers = self.given_headers(sequence)
+            headers |= {"Nats-Sequence": str(sequence), "Nats-Subject": "a.b", "Nats-Last-Sequence": str(previous)}
             previous = sequence
             if sequence not in dropped:
                 self.handlers[reply](Answer(headers, str(sequence).encode()))
@@ -88,6 +94,13 @@ def test_a_short_answer_is_continued_and_a_full_one_is_not() -> None:
     assert read(server, 0, 4) == [1, 2, 3, 4]
     assert read(server, 10, 4) == []
     assert len(server.requests) == 5
+
+
+def test_a_message_that_poses_as_the_end_is_a_message() -> None:
+    server = Server(3)
+    server.posing = {2}
+    assert read(server, 0, 100) == [1, 2, 3]
+    assert len(server.requests) == 1
 
 
 def test_silence_is_an_error_after_a_few_attempts() -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.port import Outgoing, Published
-from relmachine.stream.publisher import message_id, unfinished, windows
+from relmachine.stream.publisher import message_id
+from relmachine.stream.windows import unfinished, windows
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30))
