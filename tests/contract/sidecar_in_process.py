@@ -10,14 +10,16 @@ from dapr.actor.runtime.runtime import ActorRuntime
 from dapr.clients.base import DaprActorClientBase
 
 from relmachine.errors import Code, RelmError
-from relmachine.hosts.dapr_actor import METHOD, ActorTurns, BodySerializer, actor_type, history_actor
+from relmachine.hosts.dapr_actor import METHOD, ActorTurns, BodySerializer, actor_id, actor_type, history_actor
 
 ACTOR = actor_type("contract")
 
 
 class InProcessSidecar:
-    """Implements `ActorCaller` and `ActorServer`. While `away`, no call is answered; while `unlocked`, an actor runs on
-    two nodes at once: every call is made twice and the second answer given."""
+    """Implements `ActorCaller` and `ActorServing`.
+
+    While `away`, no call is answered; while `unlocked`, every call is made twice at once and the second answer given.
+    """
 
     def __init__(self, turns: ActorTurns) -> None:
         self._turns = turns
@@ -26,14 +28,19 @@ class InProcessSidecar:
         self.unlocked = False
         self.closed: list[str] = []
         self.calls = 0
+        self._well = False
 
     async def start(self) -> None:
         actor, body = history_actor(ACTOR, self._turns), BodySerializer()
         client = create_autospec(DaprActorClientBase, instance=True)
         await ActorRuntime.register_actor(actor, body, body, actor_client=client)
+        self._well = True
 
-    async def ready(self) -> None:
-        return None
+    async def placed(self) -> bool:
+        return self._well
+
+    def leave(self) -> None:
+        self._well = False
 
     async def call(self, thread: str, body: bytes) -> bytes:
         self.calls += 1
@@ -48,4 +55,4 @@ class InProcessSidecar:
         self.closed.append("closed")
 
     async def _dispatch(self, thread: str, body: bytes) -> bytes:
-        return await ActorRuntime.dispatch(ACTOR, thread, METHOD, body)
+        return await ActorRuntime.dispatch(ACTOR, actor_id(thread), METHOD, body)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from relmachine.machine.plan import ClaimPlan, FieldPlan, FieldType, Kind, Plan, Reducer, StepPlan
+from relmachine.machine.plan import ClaimPlan, FieldPlan, Plan, StepPlan
+from relmachine.store.declared import Declared, DeclaredClaim, DeclaredField, DeclaredStep
 
 
 class UnknownPayload(BaseModel):
@@ -19,60 +20,28 @@ class UnknownPayload(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class DeclaredClaim(_Wire):
-    """A claim by name; `requires` are its direct prerequisites."""
-
-    name: str
-    requires: list[str]
-    stable_saturation: bool
-    stable_transfer: bool
-    vetoable: bool
-
-
-class DeclaredStep(_Wire):
-    """A step type: what it touches, what must be effective before it, and what it depends on."""
-
-    name: str
-    kind: Kind
-    asserts: list[str]
-    contests: list[str]
-    vetoes: list[str]
-    needs: list[str]
-    reads: list[str]
-    writes: list[str]
-    recorded: dict[str, str]
-    dependent: list[str]
-
-
-class DeclaredField(_Wire):
-    """A field of the accord."""
-
-    name: str
-    type: FieldType
-    reducer: Reducer
-
-
-class Declared(_Wire):
-    """The whole declaration."""
-
-    machine: str
-    version: str
-    laws_digest: str
-    digest: str
-    matrix_digest: str
-    claims: list[DeclaredClaim]
-    steps: list[DeclaredStep]
-    fields: list[DeclaredField]
-
-
 def dump_plan(plan: Plan) -> str:
     """`plan` as the JSON text of the `plans` table."""
+    return orjson.dumps(_declared(plan).model_dump(mode="json")).decode()
+
+
+def same_laws(one: Plan, other: Plan) -> bool:
+    """Whether two plans say the same of claims, steps and fields.
+
+    Version and digest may differ, and so may how a step comes to its contributions, which its events' ids show.
+    """
+    return _laws(one) == _laws(other)
+
+
+def _laws(plan: Plan) -> Declared:
+    declared = _declared(plan)
+    steps = [step.model_copy(update={"recorded": {}}) for step in declared.steps]
+    return declared.model_copy(update={"version": "", "digest": "", "steps": steps})
+
+
+def _declared(plan: Plan) -> Declared:
     names = plan.claim_names
-    declared = Declared(
+    return Declared(
         machine=plan.machine,
         version=plan.version,
         laws_digest=plan.laws_digest,
@@ -94,7 +63,6 @@ def dump_plan(plan: Plan) -> str:
             for _, field in sorted(plan.fields.items())
         ],
     )
-    return orjson.dumps(declared.model_dump(mode="json")).decode()
 
 
 def _declared_step(plan: Plan, step: StepPlan) -> DeclaredStep:

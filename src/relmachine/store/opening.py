@@ -1,10 +1,10 @@
-"""Opening a store's file: creating it once, and refusing one that belongs to something else."""
+"""What every store says of itself, wherever it lies: its schema, its machine, and which of them is refused."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from relmachine.algebra.identity import digest
@@ -12,122 +12,54 @@ from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.declaration import accord_text, dump_plan
-from relmachine.store.tables import Target, insert
+from relmachine.store.tables import Target
 
 SCHEMA_VERSION = 1
 """Version of `schema.sql` that this code reads and writes."""
 
-SQLITE_VERSION_MIN = (3, 38, 0)
-"""First SQLite with the JSON operators that the schema uses."""
-
-BUSY_SECONDS_MAX = 10.0
-"""How long a writer waits for another process that writes to the same file."""
-
-_CACHE_KIB = 65_536
-_CHECKPOINT_PAGES = 8192
-_STATEMENTS_KEPT = 512
-
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """A connection that writes: WAL, synchronous=FULL, foreign keys on; transactions are begun by hand.
-
-    Errors: `unreachable` when the file cannot be opened or is no database.
-    """
-    check_sqlite()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            path,
-            timeout=BUSY_SECONDS_MAX,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=_STATEMENTS_KEPT,
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        # Random pages of several commits then go from the log to the file in one pass.
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    except (sqlite3.Error, OSError) as error:
-        raise unreachable(path, error) from error
-    return connection
-
-
-def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
-    """Errors: `unreachable` when the SQLite that Python was built with is older than `SQLITE_VERSION_MIN`."""
-    if version < SQLITE_VERSION_MIN:
-        found, needed = (".".join(map(str, parts)) for parts in (version, SQLITE_VERSION_MIN))
-        sentence = f"this Python has SQLite {found}: use one with SQLite {needed} or newer (`uv python install`)"
-        raise RelmError(Code.UNREACHABLE, sentence, sqlite=found, sqlite_min=needed)
-
-
-def unreachable(path: Path, error: Exception) -> RelmError:
-    """What a failing file means to its user."""
-    sentence = f"the store {path} cannot be used: check that its folder exists, is writable and has space"
-    return RelmError(Code.UNREACHABLE, sentence, path=str(path), detail=str(error))
-
-
-def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> None:
-    """Create what is missing, for `plan`, in one transaction.
-
-    Errors: `store_schema_future`, `store_machine_mismatch`, `unreachable`.
-    """
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if not has_schema(connection):
-                for statement in _statements(SCHEMA.read_text(encoding="utf-8")):
-                    connection.execute(statement)
-                _describe(connection, plan)
-            _check_machine(read_meta(connection), plan)
-            row = (plan.digest, plan.machine, plan.version, plan.laws_digest, plan.matrix_digest, dump_plan(plan))
-            insert(connection, tables.PLANS, [row])
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-    except sqlite3.Error as error:
-        raise unreachable(path, error) from error
-
-
-def has_schema(connection: sqlite3.Connection) -> bool:
-    """Whether the file holds a store."""
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
-
-
-def read_meta(connection: sqlite3.Connection) -> dict[str, str]:
-    """The `meta` table. Errors: `store_schema_future` when a newer relmachine wrote the file."""
-    meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    if int(meta["schema_version"]) > SCHEMA_VERSION:
+def check_schema_version(meta: Mapping[str, str]) -> None:
+    """Errors: `store_schema_future` when a newer relmachine made the store with these `meta` rows, `store_damaged`."""
+    version = meta.get("schema_version", "")
+    if not (version.isdecimal() and version.isascii() and "store_id" in meta):
+        sentence = "the store does not say what it is: restore it from a copy, or rebuild it from the stream"
+        raise RelmError(Code.STORE_DAMAGED, sentence, table="meta", names=sorted(meta))
+    if int(version) > SCHEMA_VERSION:
         raise RelmError(
             Code.STORE_SCHEMA_FUTURE,
-            f"a newer relmachine wrote this store (schema {meta['schema_version']}): update relmachine to open it",
-            schema_version=int(meta["schema_version"]),
+            f"a newer relmachine wrote this store (schema {version}): update relmachine to open it",
+            schema_version=int(version),
             schema_version_max=SCHEMA_VERSION,
         )
-    return meta
 
 
-def _check_machine(meta: dict[str, str], plan: Plan) -> None:
+def check_machine(meta: Mapping[str, str], plan: Plan) -> None:
+    """Errors: `store_machine_mismatch` when the store with these `meta` rows belongs to another machine or laws."""
     wanted = {"machine": plan.machine, "laws_digest": plan.laws_digest, "matrix_digest": plan.matrix_digest}
-    different = {key: [meta[key], value] for key, value in wanted.items() if meta[key] != value}
+    different = {key: [meta.get(key), value] for key, value in wanted.items() if meta.get(key) != value}
     if different:
         raise RelmError(
             Code.STORE_MACHINE_MISMATCH,
-            f"this store belongs to machine {meta['machine']!r} under other laws: use another data folder, or the "
+            f"this store belongs to machine {meta.get('machine')!r} under other laws: use another data folder, or the "
             "machine it was made with",
             **different,
         )
 
 
-def _describe(connection: sqlite3.Connection, plan: Plan) -> None:
-    meta = {"schema_version": str(SCHEMA_VERSION), "store_id": secrets.token_hex(16), "version": plan.version}
-    insert(connection, tables.META, list(meta.items()))
-    for target, rows in description(plan).items():
-        insert(connection, target, rows)
+def birth(plan: Plan) -> list[tuple[object, ...]]:
+    """The `meta` rows of a new store that its machine does not fix; the store's id is drawn here."""
+    return [
+        ("schema_version", str(SCHEMA_VERSION)),
+        ("store_id", secrets.token_hex(16)),
+        ("version", plan.version),
+    ]
+
+
+def plan_row(plan: Plan) -> tuple[object, ...]:
+    """The row of `plan` in the `plans` table."""
+    return (plan.digest, plan.machine, plan.version, plan.laws_digest, plan.matrix_digest, dump_plan(plan))
 
 
 def description(plan: Plan) -> dict[Target, list[tuple[object, ...]]]:
@@ -153,7 +85,7 @@ def description(plan: Plan) -> dict[Target, list[tuple[object, ...]]]:
     }
 
 
-def _statements(script: str) -> Iterator[str]:
+def statements(script: str) -> Iterator[str]:
     """The statements of `script` one by one: running it whole would end the transaction around it."""
     statement = ""
     for line in script.splitlines(keepends=True):

@@ -16,6 +16,8 @@ from relmachine.store.tables import Target
 At = int | str | None
 """A stream sequence (what was committed up to it), a history id, or None for now."""
 
+_PAGE_ROWS_MAX = 1000
+
 _THREAD = "SELECT head, seq FROM threads WHERE thread = ?"
 _BY_SEQUENCE = """
 SELECT history_id, seq FROM thread_events WHERE thread = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
@@ -81,6 +83,11 @@ async def pages(
             return
         yield page
         key = page.rows[-1][: len(start)]
+
+
+def page_rows(limit: int | None) -> int:
+    """Rows of a page when `limit` are wanted, or all."""
+    return _PAGE_ROWS_MAX if limit is None else min(limit, _PAGE_ROWS_MAX)
 
 
 async def table_rows(store: Reads, target: Target, where: str = "1", *parameters: object) -> list[tuple[object, ...]]:

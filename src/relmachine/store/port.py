@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState
@@ -56,6 +57,15 @@ class Reads(Protocol):
 
     async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
         """See `Store.select`."""
+        ...
+
+
+@runtime_checkable
+class Stills(Protocol):
+    """A store that can be asked about one moment while others write to it."""
+
+    def still(self) -> AbstractAsyncContextManager[Reads]:
+        """The store as it is now, for as long as the context lasts."""
         ...
 
 

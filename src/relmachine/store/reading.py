@@ -21,18 +21,16 @@ from relmachine.store.outcomes import (
 from relmachine.store.points import At, Point, declared, resolve
 from relmachine.store.port import Reads
 from relmachine.store.sections import SectionView, section
+from relmachine.store.thread_events import EventLine, events, normal_form
 from relmachine.store.threads import (
-    EventLine,
     ThreadLine,
     ThreadStanding,
-    events,
     newest_threads,
-    normal_form,
     settled,
     thread,
     threads,
 )
-from relmachine.store.why import ClaimLine, Standing, TouchLine, Why, why
+from relmachine.store.why import ClaimLine, Standing, TouchLine, Why, standings, why
 
 __all__ = [
     "At",
@@ -64,6 +62,7 @@ __all__ = [
     "resolve",
     "section",
     "settled",
+    "standings",
     "thread",
     "threads",
     "threads_behind",

@@ -124,6 +124,8 @@ CREATE TABLE outbox (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected')),
   body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
 ) STRICT, WITHOUT ROWID;
+-- How often the fence rolled back a request, by the opened store that sent it; counted where several servers share one.
+CREATE TABLE fence_refusals (writer TEXT PRIMARY KEY, refusals INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 -- Per field the contributions that still decide its value over the history, as a JSON object of arrays.
 CREATE TABLE section_snapshots (
   history_id TEXT PRIMARY KEY, section_data TEXT NOT NULL,

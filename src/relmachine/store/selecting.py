@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
-from relmachine.store.opening import BUSY_SECONDS_MAX, check_sqlite, unreachable
 from relmachine.store.port import Table
+from relmachine.store.sqlite_opening import BUSY_SECONDS_MAX, check_sqlite, unreachable
 
 READERS = 2
 """Connections that read at the same time."""
@@ -81,7 +81,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise unreachable(path, error) from error
     connection.text_factory = _text
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
-    connection.set_authorizer(_authorize)
+    connection.set_authorizer(authorize)
     return connection
 
 
@@ -123,7 +123,8 @@ def _refusal(error: Exception, sql: str, limits: Limits) -> RelmError:
     )
 
 
-def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _trigger: str | None) -> int:
+def authorize(action: int, first: str | None, second: str | None, _database: str | None, _trigger: str | None) -> int:
+    """What SQLite asks about every action of a statement: reading is allowed, and nothing else."""
     loads = action == sqlite3.SQLITE_FUNCTION and second == "load_extension"
     return sqlite3.SQLITE_OK if action in _ALLOWED and not loads else sqlite3.SQLITE_DENY
 

@@ -6,39 +6,34 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import orjson
+from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow, Proposal
-from relmachine.kernel.state import ThreadState, load_state
+from relmachine.kernel.state import ThreadState
 from relmachine.machine.plan import Plan
-from relmachine.store.opening import connect_writer, has_schema, read_meta, settle_schema, unreachable
-from relmachine.store.port import CommitOutcome, Committed, Receipt, Stale, Table
+from relmachine.store.deciding import (
+    CONTRIBUTIONS,
+    RECEIPTS,
+    STATES,
+    UNSENT,
+    Row,
+    asked,
+    contributions_of,
+    outbox_of,
+    receipts_of,
+    states_of,
+)
+from relmachine.store.port import CommitOutcome, Committed, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
+from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, settle_schema, unreachable
+from relmachine.store.sqlite_still import still
 from relmachine.store.writing import Writer
 
 _T = TypeVar("_T")
-
-_STATES = """
-SELECT t.thread, t.head, t.seq, t.epoch, t.state FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
-"""
-_RECEIPTS = """
-SELECT r.thread, r.step_key, r.step, r.payload_digest, r.seq, r.outcome
-FROM json_each(?) asked
-JOIN receipts r ON r.thread = asked.value ->> 0 AND r.step_key = asked.value ->> 1
-"""
-_CONTRIBUTIONS = """
-SELECT field, value FROM thread_contributions
-WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq
-"""
-_UNSENT = """
-SELECT thread, seq, kind, body FROM outbox
-WHERE ?2 IS NULL OR thread IN (SELECT value FROM json_each(?2)) ORDER BY seq, kind, thread LIMIT ?1
-"""
 
 
 class SqliteReading:
@@ -65,6 +60,10 @@ class SqliteReading:
     async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
         """See `store.port.Store.select`."""
         return await self._read(lambda connection: select(connection, self._limits, sql, parameters))
+
+    def still(self) -> AbstractAsyncContextManager[Reads]:
+        """See `store.port.Stills.still`."""
+        return still(self.path, self._limits)
 
     async def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._readers.threads, self._readers.run, read)
@@ -101,20 +100,15 @@ class SqliteStore(SqliteReading):
 
     async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
         """See `store.port.Store.states`. Each call reads what was committed last, by whichever process."""
-        rows = await self._rows(_STATES, (orjson.dumps(list(threads)).decode(),))
-        return {str(row[0]): load_state(*row) for row in rows}
+        return states_of(await self._rows(STATES, (asked(threads),)))
 
     async def receipts(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Receipt]:
         """See `store.port.Store.receipts`."""
-        rows = await self._rows(_RECEIPTS, (orjson.dumps(list(keys)).decode(),))
-        return {(receipt.thread, receipt.step_key): receipt for receipt in (Receipt(*row) for row in rows)}
+        return receipts_of(await self._rows(RECEIPTS, (asked(keys),)))
 
     async def contributions(self, thread: str, fields: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """See `store.port.Store.contributions`."""
-        found: dict[str, list[str]] = {name: [] for name in fields}
-        for name, value in await self._rows(_CONTRIBUTIONS, (thread, orjson.dumps(list(fields)).decode())):
-            found[name].append(value)
-        return found
+        return contributions_of(fields, await self._rows(CONTRIBUTIONS, (thread, asked(fields))))
 
     async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
         """See `store.port.Store.commit`. Errors: `unreachable` when the file cannot be written, `limit_exceeded`."""
@@ -126,8 +120,7 @@ class SqliteStore(SqliteReading):
 
     async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
         """See `store.port.Store.unsent`."""
-        asked = None if threads is None else orjson.dumps(list(threads)).decode()
-        return [OutboxRow(*row) for row in await self._rows(_UNSENT, (limit, asked))]
+        return outbox_of(await self._rows(UNSENT, (limit, None if threads is None else asked(threads))))
 
     def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
         try:
@@ -135,7 +128,7 @@ class SqliteStore(SqliteReading):
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
 
-    async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    async def _rows(self, sql: str, parameters: Row) -> list[Row]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]
 
 

@@ -94,6 +94,16 @@ async def why(store: Reads, thread: str, claim: str) -> Why:
     return Why(thread, point.history, lines[claim], tuple(lines[name] for name in below))
 
 
+async def standings(store: Reads, thread: str) -> list[ClaimLine]:
+    """How every claim of the machine stands in `thread`, what others rest on first. Errors: `not_found`."""
+    await resolve(store, thread)
+    plan = await declared(store)
+    names = sorted(plan.claim_index, key=lambda name: (_height(plan, name), name))
+    touches = await _touches(store, thread, tuple(names))
+    alive = plan.claim_mask(*(name for name in names if _alive(touches.get(name, {}))))
+    return [_line(plan, name, touches.get(name, {}), alive) for name in names]
+
+
 def _height(plan: Plan, name: str) -> int:
     return plan.claims[plan.claim_index[name]].up.bit_count()
 

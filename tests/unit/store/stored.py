@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
+from relmachine.kernel.ledger import WITNESS_CHARACTERS_MAX
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.verdicts import Repeated
 from relmachine.store.sqlite import SqliteReading, SqliteStore, open_reading
 from tests.contract.store_turns import Desk
 
@@ -20,19 +23,62 @@ def filled(path: Path, limits: Limits | None = None) -> Desk:
     async def write() -> None:
         store = SqliteStore.open(path, made.plan, limits)
         await store.commit([made.opening("a"), made.opening("b%20c", "zoe")])
+        notes = made.notes("a", 3)
+        decided = steps.admitted("b%20c", "decide", once="zoe")
         await store.commit(
             [
-                made.notes("a", 3),
+                notes,
                 made.turn(
                     "b%20c",
-                    steps.admitted("b%20c", "decide", once="zoe"),
+                    decided,
                     steps.admitted("b%20c", "opine", log="doubtful", weight=0.2),
                     steps.admitted("b%20c", "adjust", union="zoe"),
-                    steps.refused("b%20c", "decide", keyed=False),
+                    steps.conflicting("b%20c", "decide", decided),
                 ),
             ]
         )
-        await store.commit([made.turn("b%20c", steps.admitted("b%20c", "doubt"), steps.refused("b%20c", "check"))])
+        await store.commit([made.turn("b%20c", steps.admitted("b%20c", "doubt"), steps.refused("b%20c", "decide"))])
+        await store.close()
+
+    asyncio.run(write())
+    return made
+
+
+def eventful(path: Path) -> Desk:
+    """`filled`, and a third thread with every kind of row that is left out there: what nobody could read, repeats, long
+    witnesses, a turn that only repeats, and a plan of another version.
+    """
+    made = filled(path, Limits(section_snapshot_every=3))
+    steps = made.steps
+    first = steps.admitted("c", "receive", union="ann", count=2, weight=0.5)
+    long = "x" * WITNESS_CHARACTERS_MAX
+
+    def repeated() -> Repeated:
+        again = steps.admitted("c", "receive").candidate
+        return Repeated(replace(again, step_key=first.candidate.step_key), first.candidate.sequence)
+
+    async def write() -> None:
+        store = SqliteStore.open(
+            path, replace(made.plan, version="2", digest="f" * 64), Limits(section_snapshot_every=3)
+        )
+        made.plan = replace(made.plan, version="2", digest="f" * 64)
+        await store.commit(
+            [
+                made.turn(
+                    "c",
+                    first,
+                    steps.unreadable("c"),
+                    repeated(),
+                    steps.conflicting("c", "check", first),
+                    steps.admitted("c", "check"),
+                    steps.admitted("c", "decide", once=long),
+                    steps.refused("c", "decide", once="other"),
+                    steps.failed("c", "guess", "e" * WITNESS_CHARACTERS_MAX),
+                ),
+            ]
+        )
+        await store.commit([made.turn("c", repeated(), repeated())])
+        await store.commit([made.turn("c", repeated(), steps.admitted("c", "amend", log="done", least=1))])
         await store.close()
 
     asyncio.run(write())

@@ -29,7 +29,7 @@ def test_figures_count_what_happened(path: Path) -> None:
         "published": 15,
         "committed": 11,
         "rejected": 4,
-        "rejected_by": {"requires": 4},
+        "rejected_by": {"id_conflict": 1, "requires": 3},
         "orderings": 2,
         "histories": 2,
         "newly_settled": 5,
@@ -168,9 +168,9 @@ def test_outcomes_of_single_steps(path: Path) -> None:
         ("a", 2, "decide"),
         ("b%20c", 5, "decide"),
         ("b%20c", 13, "decide"),
-        ("b%20c", 15, "check"),
+        ("b%20c", 15, "decide"),
     ]
-    assert rejections[0].witness == {"claims": ["checked"]}
+    assert rejections[0].witness == {"not_effective": ["checked"], "needs": ["checked"]}
     assert ask(path, lambda store: reading.rejections(store, "a")) == rejections[:1]
     assert ask(path, lambda store: reading.newest_rejections(store, 2)) == [rejections[3], rejections[2]]
     assert ask(path, lambda store: reading.rejection(store, "b%20c", 13)) == rejections[2]

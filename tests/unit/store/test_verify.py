@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relmachine.kernel.limits import Limits
-from relmachine.store.sqlite import SqliteReading
+from relmachine.store.sqlite import SqliteReading, SqliteStore
 from relmachine.store.verify import Report, verify
 from tests.unit.store.stored import ask, filled, tamper
 
@@ -51,6 +52,29 @@ def test_an_untouched_store_is_right_and_counted(path: Path) -> None:
     assert found.counts["threads"] == 2
     assert found.counts["section_snapshots"] >= 2
     assert seen == [(5, 11), (11, 11)]
+
+
+def test_what_is_committed_in_the_meantime_does_not_show(tmp_path: Path) -> None:
+    made = filled(tmp_path / "store.db")
+
+    async def test() -> None:
+        store, other = (SqliteStore.open(tmp_path / "store.db", made.plan) for _ in range(2))
+        turns = [made.notes(thread, 2) for thread in ("b%20c", "a", "0", "z")]
+
+        def commit(_done: int, _total: int) -> None:
+            other._writer.commit([turns.pop()], ())  # pyright: ignore[reportPrivateUsage]
+
+        found = await verify(store, commit)
+        assert found.ok, found.fault
+        assert (found.counts["threads"], found.counts["events"]) == (2, 11)
+        assert len(turns) == 2, "two turns came in between"
+        later = await verify(store)
+        assert later.ok, later.fault
+        assert later.counts["events"] == 15
+        await store.close()
+        await other.close()
+
+    asyncio.run(test())
 
 
 def test_one_changed_byte_of_any_payload_is_found(path: Path) -> None:
@@ -133,7 +157,20 @@ def test_a_changed_row_of_an_event_is_named(path: Path, statement: str, differs:
 @pytest.mark.parametrize(
     ("statement", "thread", "sequence", "differs"),
     [
-        ("UPDATE rejections SET code = 'once' WHERE seq = 2", "a", 2, "receipts.outcome"),
+        ("UPDATE rejections SET code = 'once' WHERE seq = 2", "a", 2, "rejections.code"),
+        ("UPDATE rejections SET witness = json_set(witness, '$.first_sequence', 9) WHERE seq = 13", "b%20c", 13,
+         "rejections.witness"),
+        ("UPDATE rejections SET step_key = '[\"test\",\"4\"]' WHERE seq = 13", "b%20c", 13, "rejections.witness"),
+        ("UPDATE rejections SET gate = 'laws' WHERE seq = 13", "b%20c", 13, "rejections.gate"),
+        ("UPDATE receipts SET payload_digest = 'x' WHERE seq = 2", "a", 2, "receipts.payload_digest"),
+        ("DELETE FROM receipts WHERE seq = 2", "a", 2, "receipts: number of rows"),
+        ("UPDATE outbox SET body = json_remove(body, '$.outcomes[0]') WHERE kind = 'journal' AND thread = 'a'", "a", 3,
+         "outbox.body"),
+        ("INSERT INTO outbox SELECT thread, 4, kind, body FROM outbox WHERE thread = 'a' AND seq = 3", "a", 4,
+         "outbox: a message of no commit"),
+        ("INSERT INTO commits SELECT '0', from_head, from_seq, epoch, to_head, to_seq FROM commits WHERE thread = 'a'",
+         "0", 3, "no row"),
+        ("DELETE FROM threads WHERE thread = 'a'", "a", 1, "no row for the thread"),
         ("UPDATE rejections SET lifecycle = 'x' WHERE seq = 2", "a", 2, "rejections.lifecycle"),
         ("UPDATE commits SET to_head = 'x' WHERE thread = 'a' AND from_seq = 3", "a", 9, "chain of heads"),
         ("UPDATE commits SET from_seq = 4 WHERE thread = 'a' AND from_seq = 3", "a", 9, "chain of heads"),

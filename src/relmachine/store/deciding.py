@@ -1,0 +1,60 @@
+"""The questions whose answers decide what is written next: one text for every store, and what the answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+import orjson
+
+from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.state import ThreadState, load_state
+from relmachine.store.port import Receipt
+
+STATES = """
+SELECT t.thread, t.head, t.seq, t.epoch, t.state FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
+"""
+RECEIPTS = """
+SELECT r.thread, r.step_key, r.step, r.payload_digest, r.seq, r.outcome
+FROM json_each(?) asked
+JOIN receipts r ON r.thread = asked.value ->> 0 AND r.step_key = asked.value ->> 1
+"""
+CONTRIBUTIONS = """
+SELECT field, value FROM thread_contributions
+WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+UNSENT = """
+SELECT thread, seq, kind, body FROM outbox
+WHERE ?2 IS NULL OR thread IN (SELECT value FROM json_each(?2)) ORDER BY seq, kind, thread LIMIT ?1
+"""
+
+Row = tuple[object, ...]
+
+
+def asked(names: Sequence[object]) -> str:
+    """The parameter that names what is asked for."""
+    return orjson.dumps(list(names)).decode()
+
+
+def states_of(rows: Iterable[Row]) -> Mapping[str, ThreadState]:
+    """The answer to `STATES`, by thread."""
+    return {str(row[0]): load_state(*cast(tuple[str, str, int, int, str], row)) for row in rows}
+
+
+def receipts_of(rows: Iterable[Row]) -> Mapping[tuple[str, str], Receipt]:
+    """The answer to `RECEIPTS`, by thread and step key."""
+    found = (Receipt(*cast(tuple[str, str, str, str, int, str], row)) for row in rows)
+    return {(receipt.thread, receipt.step_key): receipt for receipt in found}
+
+
+def contributions_of(fields: Sequence[str], rows: Iterable[Row]) -> Mapping[str, Sequence[str]]:
+    """The answer to `CONTRIBUTIONS`, by field; a field that nothing was contributed to is there too."""
+    found: dict[str, list[str]] = {name: [] for name in fields}
+    for name, value in cast("Iterable[tuple[str, str]]", rows):
+        found[name].append(value)
+    return found
+
+
+def outbox_of(rows: Iterable[Row]) -> Sequence[OutboxRow]:
+    """The answer to `UNSENT`."""
+    return [OutboxRow(*row) for row in rows]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,76 @@
+"""Verification of feed messages that have not left: each says what its commit decided, no more and no less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import orjson
+
+from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.store.outcomes import receipt
+from relmachine.store.port import Reads
+from relmachine.store.verify_fault import Fault, reason, shown
+from relmachine.store.verify_rows import StoredCommit
+
+_Item = dict[str, object]
+_LISTS = {"journal": "outcomes", "out": "transitions", "rejected": "rejections"}
+"""The member of a feed's message that lists its items."""
+
+
+class Feeds:
+    """What the commit under way has for each feed, gathered step by step."""
+
+    def __init__(self, thread: str) -> None:
+        self._thread = thread
+        self._items: dict[str, list[_Item]] = {kind: [] for kind in _LISTS}
+
+    def keep(self, proposal: Proposal) -> None:
+        """Add what the turn of one step has for the feeds."""
+        for row in proposal.outbox:
+            if row.kind == "journal":
+                self._items["journal"] += orjson.loads(row.body)[_LISTS["journal"]]
+        self._items["out"] += [row._asdict() for row in proposal.transitions]
+        self._items["rejected"] += [row._asdict() for row in proposal.rejections]
+
+    async def check(self, store: Reads, commit: StoredCommit, waiting: Sequence[OutboxRow]) -> Fault | None:
+        """The first of the `waiting` messages that is not the one of this commit. Ends the commit."""
+        items, self._items = self._items, {kind: [] for kind in _LISTS}
+        for row in waiting:
+            try:
+                fault = await self._differs(store, commit, row, items[row.kind])
+            except Exception as error:  # a damaged text may break the reading of it anywhere
+                fault = self._fault(row, reason(error), "")
+            if fault is not None:
+                return fault
+        return None
+
+    async def _differs(self, store: Reads, commit: StoredCommit, row: OutboxRow, items: list[_Item]) -> Fault | None:
+        stored = cast("list[_Item]", orjson.loads(row.body)[_LISTS[row.kind]])
+        if row.kind == "journal":
+            decided = {item["at"] for item in items}
+            repeats = [item for item in stored if item["at"] not in decided]
+            for item in repeats:
+                if not await self._repeats(store, commit, item):
+                    return self._fault(row, item, "a repeat of an earlier step")
+            items = sorted([*items, *repeats], key=lambda item: cast(int, item["at"]))
+        frame = {
+            "thread": self._thread,
+            "from_sequence": commit.from_seq,
+            "to_sequence": commit.to_seq,
+            "history": commit.to_head,
+        }
+        body = orjson.dumps({**frame, _LISTS[row.kind]: items}).decode()
+        return None if row.body == body and items else self._fault(row, row.body, body)
+
+    async def _repeats(self, store: Reads, commit: StoredCommit, item: _Item) -> bool:
+        """Whether the item tells of a step published again, which leaves no row of its own."""
+        first = await receipt(store, self._thread, cast(str, item["key"]))
+        at = cast(int, item["at"])
+        if first is None or not (commit.from_seq < at <= commit.to_seq and first.sequence < at):
+            return False
+        said = {"at": at, "step": first.step, "key": first.step_key, "outcome": "repeated", "sequence": first.sequence}
+        return list(item.items()) == list(said.items())
+
+    def _fault(self, row: OutboxRow, stored: object, computed: object) -> Fault:
+        return Fault(self._thread, row.seq, "", f"outbox.body of {row.kind}", shown(stored), shown(computed))

@@ -1,0 +1,171 @@
+"""Goal: no cell of a store changes unnoticed, and no damage makes verification raise. Method: one cell of a random row
+at a time, of every column of every table, changed in a store that has every kind of row."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from relmachine.errors import Code, RelmError
+from relmachine.store.opening import SCHEMA
+from relmachine.store.verify import Report, verify
+from tests.unit.store.stored import ask, eventful, tamper
+
+Cell = bytes | int
+Row = dict[str, Cell]
+
+ROWS = 3
+"""Rows tried of each column."""
+
+UNKNOWABLE = {
+    ("meta", "value"): "a store's id is drawn at random",
+    ("events", "plan_digest"): "another plan of the same laws gives the same event",
+    ("events", "number"): "a number means nothing while no claim or contribution hangs on it",
+    ("thread_events", "evidence"): "who, when and which trace are told by the step's message alone",
+    ("threads", "fenced"): "whether somebody fenced a thread is no event",
+    ("receipts", "payload_digest"): "the payload of a refused step is not kept",
+    ("rejections", "step"): "without a receipt the step's message alone tells",
+    ("rejections", "code"): "without a receipt the step's message alone tells",
+    ("rejections", "sentence"): "without a receipt the step's message alone tells",
+    ("rejections", "witness"): "only gate 3's admission gives the same witness again, and none that was cut",
+}
+"""Columns of which some cells can be changed to another that may be right, and why; store/DESIGN.md lists them too."""
+
+
+EMPTY = {
+    "held",
+    "decisions",
+    "iterations",
+    "obstructions",
+    "units",
+    "restriction_maps",
+    "peers",
+    "revocations",
+    "fence_refusals",
+}
+"""Tables that turns leave empty. What `fence_refusals` counts, where nodes share servers, is nothing an event tells."""
+
+
+def _columns() -> list[tuple[str, str]]:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(SCHEMA.read_text(encoding="utf-8"))
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    found = [(table, row[1]) for table in tables for row in connection.execute(f"PRAGMA table_info({table})")]
+    connection.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("store") / "store.db"
+    eventful(place)
+    tamper(place)
+    connection = sqlite3.connect(place)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    found = ask(place, verify)
+    assert isinstance(found, Report)
+    assert found.ok, found.fault
+    return place
+
+
+def _rows(path: Path, table: str) -> list[Row]:
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes
+    cursor = connection.execute(f"SELECT * FROM {table}")
+    rows = [dict(zip([column[0] for column in cursor.description], row, strict=True)) for row in cursor]
+    connection.close()
+    return rows
+
+
+def _changes(random: Random, cell: Cell, others: list[Cell]) -> Iterator[Cell]:
+    """Other values of the cell: near to it, of another row, and damaged."""
+    different = [other for other in others if other != cell]
+    if different:
+        yield random.choice(different)
+    if isinstance(cell, int):
+        yield cell + random.choice((-1, 1))
+        return
+    at = random.randrange(len(cell)) if cell else 0
+    yield cell[:at] + bytes([cell[at] ^ 1]) + cell[at + 1 :] if cell else b"x"
+    yield random.choice((cell + b" ", b"", cell[:at] + b"\xff" + cell[at:], cell[:at] + b"\x00"))
+
+
+def _change(path: Path, table: str, column: str, row: Row, value: Cell) -> bool:
+    """Write the one cell; False when the table cannot hold it."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    keys = [name for name, cell in row.items() if cell is not None]
+    where = " AND ".join(f"CAST({name} AS BLOB) IS CAST(? AS BLOB)" for name in keys)
+    try:
+        kind = "INTEGER" if isinstance(value, int) else "TEXT"
+        update = f"UPDATE {table} SET {column} = CAST(? AS {kind}) WHERE {where}"
+        with connection:
+            return connection.execute(update, [value, *(row[name] for name in keys)]).rowcount == 1
+    except sqlite3.IntegrityError:
+        return False
+    finally:
+        connection.close()
+
+
+def _unnoticed(path: Path) -> bool:
+    """Whether opening and verifying find nothing; what they find has a code and says what to do."""
+    try:
+        found = ask(path, verify)
+    except RelmError as error:
+        assert error.code in (Code.STORE_DAMAGED, Code.STORE_SCHEMA_FUTURE), error
+        return False
+    assert isinstance(found, Report)
+    assert found.fault is None or (found.fault.code in Code and found.fault.sentence and found.fault.differs)
+    return found.ok
+
+
+def _may_be_right(table: str, column: str, row: Row, value: Cell, others: list[Cell]) -> bool:
+    """Whether nothing in the store could tell that the cell was another."""
+    match table, column:
+        case "events", "plan_digest":
+            return value in others
+        case "meta", "value":
+            return row["key"] == b"store_id"
+        case "receipts", "payload_digest":
+            digest = re.fullmatch(rb"[0-9a-f]{64}", value) if isinstance(value, bytes) else None
+            return digest is not None and b'"refused"' in bytes(row["outcome"])
+        case "rejections", "step" | "code" | "sentence":
+            return row["code"] in (b"not_json", b"id_conflict")
+        case "rejections", "witness":
+            return row["code"] in (b"not_json", b"closure_failed") or b'"cut"' in bytes(row["witness"])
+    return (table, column) in UNKNOWABLE
+
+
+@pytest.mark.parametrize(("table", "column"), _columns(), ids=str)
+def test_a_changed_cell_is_found(good: Path, tmp_path: Path, table: str, column: str) -> None:
+    random = Random(f"{table}.{column}")
+    rows = _rows(good, table)
+    assert bool(rows) != (table in EMPTY)
+    others = sorted({row[column] for row in rows}, key=repr)
+    for row in random.sample(rows, min(ROWS, len(rows))):
+        for value in _changes(random, row[column], others):
+            if value == row[column]:
+                continue
+            path = Path(shutil.copy(good, tmp_path / "store.db"))
+            if _change(path, table, column, row, value) and _unnoticed(path):
+                assert _may_be_right(table, column, row, value, others), (row[column], value)
+
+
+@pytest.mark.parametrize("table", sorted(EMPTY - {"fence_refusals"}))
+def test_a_row_that_no_turn_writes_is_found(good: Path, tmp_path: Path, table: str) -> None:
+    path = Path(shutil.copy(good, tmp_path / "store.db"))
+    connection = sqlite3.connect(path)
+    count = len(connection.execute(f"PRAGMA table_info({table})").fetchall())
+    connection.close()
+    tamper(path, f"INSERT INTO {table} VALUES ({', '.join(['1'] * count)})")
+    found = ask(path, verify)
+    assert isinstance(found, Report)
+    assert found.fault is not None
+    assert table in found.fault.differs
