@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relmachine.errors import Code, RelmError
+from relmachine.store import sqlite
+from relmachine.store.port import Reads
 
 FILE_NAME = "context.json"
 
@@ -20,8 +24,11 @@ class Context(BaseModel):
     machine: str
     version: str
     laws_digest: str
-    store_path: Path
-    """In the file relative to the data folder, so that a folder may be moved or copied with all it holds."""
+    store_path: Path | None
+    """In the file relative to the data folder, so that a folder may be moved or copied with all it holds; None for a
+    store on the servers at `store_urls`."""
+
+    store_urls: tuple[str, ...] = ()
 
     nats_url: str
     http_url: str | None
@@ -33,8 +40,8 @@ class Context(BaseModel):
     def save(self, folder: Path) -> None:
         """Write the file in one move, so that a reader never sees half of it."""
         home = folder.resolve()
-        store = self.store_path.resolve()
-        inside = store.relative_to(home) if store.is_relative_to(home) else store
+        store = None if self.store_path is None else self.store_path.resolve()
+        inside = store.relative_to(home) if store is not None and store.is_relative_to(home) else store
         temporary = folder / f"{FILE_NAME}.{os.getpid()}"
         written = self.model_copy(update={"store_path": inside, "folder": home})
         temporary.write_text(written.model_dump_json(indent=2), encoding="utf-8")
@@ -55,8 +62,24 @@ class Context(BaseModel):
         except (IsADirectoryError, ValidationError) as error:
             sentence = f"remove this file, which no node wrote like that, and run `relm dev MACHINE --data {folder}`"
             raise RelmError(Code.UNREACHABLE, sentence, path=str(path)) from error
-        here = {"store_path": home / found.store_path, "folder": home}
+        here = {"store_path": None if found.store_path is None else home / found.store_path, "folder": home}
         return found.model_copy(update=here if found.folder == home else {**here, "pid": None, "nats_pid": None})
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Reads]:
+        """The store, to look at, whether the node runs or not. Errors: `not_found`, `store_schema_future`,
+        `unreachable`.
+        """
+        if self.store_path is None:
+            from relmachine.store import rqlite  # its client comes with the extra "cluster"
+
+            store = await rqlite.open_reading(self.store_urls)
+        else:
+            store = sqlite.open_reading(self.store_path)
+        try:
+            yield store
+        finally:
+            await store.close()
 
     @property
     def running(self) -> bool:

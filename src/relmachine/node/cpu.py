@@ -19,10 +19,30 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
     return sum(_one(pid) for pid in pids)
 
 
+def families(pids: Iterable[int]) -> list[int]:
+    """The processes and all that they started, and so on: a supervisor stands for its cluster."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
+        if fields := _after_name(pid):
+            children.setdefault(int(fields[1]), []).append(pid)
+    found: list[int] = []
+    queue = list(dict.fromkeys(pids))
+    while queue:
+        pid = queue.pop()
+        if pid not in found:
+            found.append(pid)
+            queue += children.get(pid, [])
+    return found
+
+
 def _one(pid: int) -> float:
+    return sum(int(ticks) for ticks in _after_name(pid)[11:15]) / _TICKS_PER_SECOND
+
+
+def _after_name(pid: int) -> list[str]:
+    """The fields from the third on; none of a process that is gone. A name may hold spaces and brackets."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
-        return 0.0
-    after_name = text.rsplit(")", 1)[1].split()
-    return sum(int(ticks) for ticks in after_name[11:15]) / _TICKS_PER_SECOND
+        return []

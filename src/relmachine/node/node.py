@@ -13,7 +13,7 @@ from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.context import Context
 from relmachine.node.http import build_app
-from relmachine.node.parts import Parts, open_parts
+from relmachine.node.parts import STORE_FILE, Parts, open_parts
 from relmachine.node.settings import Settings
 from relmachine.node.web import serving
 from relmachine.observe.port import Accepted
@@ -109,10 +109,10 @@ class Node:
             "plan_digest": self._plan.digest,
             "store_id": self.store.store_id,
             "hints_unfinished": self._parts.dispatcher.unfinished,
-            "threads_waiting": self._parts.host.waiting,
+            "threads_waiting": self._parts.local.waiting,
             "turns_committed": self._parts.rounds.turns_committed,
             "turns_stale": self._parts.rounds.turns_stale,
-            "threads_parked": self._parts.host.parked,
+            "threads_parked": self._parts.local.parked,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
             "stream": self._parts.stream.status(),
@@ -135,7 +135,8 @@ class Node:
             machine=self._plan.machine,
             version=self._plan.version,
             laws_digest=self._plan.laws_digest,
-            store_path=self._parts.store.path.resolve(),
+            store_path=None if self.settings.store_urls else (self.settings.data_dir / STORE_FILE).resolve(),
+            store_urls=self.settings.store_urls,
             nats_url=self._parts.stream.url,
             http_url=self._parts.http_url,
             pid=os.getpid() if running else None,

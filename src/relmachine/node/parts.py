@@ -7,6 +7,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relmachine.engine.turn import Engine
 from relmachine.errors import Code, RelmError
@@ -33,17 +34,25 @@ from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.server import NatsServer
 
+if TYPE_CHECKING:
+    from relmachine.hosts.dapr import DaprHost
+    from relmachine.store.rqlite import RqliteStore
+
+
+STORE_FILE = "store.db"
+"""The embedded store's file in the data folder."""
+
 
 @dataclass(slots=True)
 class Parts:
     """What a node is made of. A task in `vital` that ends takes the node with it."""
 
     plan: Plan
-    store: SqliteStore
+    store: SqliteStore | RqliteStore
     stream: NatsStream
     server: NatsServer | None
     rounds: Rounds
-    host: LocalHost
+    local: LocalHost
     relay: Relay
     dispatcher: Dispatcher
     interface: Interface
@@ -64,11 +73,17 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     limits = settings.limits
     vital: list[asyncio.Task[None]] = []
     server = await _open_server(stack, settings, vital)
-    store = SqliteStore.open(settings.data_dir / "store.db", plan, limits)
+    store = await _open_store(settings, plan)
     stack.push_async_callback(store.close)
     url = ",".join(settings.nats_urls) if server is None else server.url
     stream = await NatsStream.open(
-        url, plan, store.store_id, limits, settings.stream_bounds, replicas=settings.replicas
+        url,
+        plan,
+        store.store_id,
+        limits,
+        settings.stream_bounds,
+        replicas=settings.replicas,
+        reclaim=not settings.store_urls,  # other nodes work on the same hints
     )
     stack.push_async_callback(stream.close)
     times = GateTimes()
@@ -80,12 +95,13 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     constraints = TimedConstraints(ConstraintChecker(plan, limits), times)
     timed = TimedPolicy(policy, times)
     rounds = Rounds(Stages(plan, limits, hot, stream.reader, shape, store, timed, engine, constraints, relay))
-    host = LocalHost(rounds, limits)
-    stack.push_async_callback(host.close)
+    local = LocalHost(rounds, limits)
+    stack.push_async_callback(local.close)
+    host = await _open_host(stack, local, plan, settings)
     dispatcher = Dispatcher(stream.hints, host, limits)
     stack.push_async_callback(dispatcher.close)
     interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
-    return Parts(plan, store, stream, server, rounds, host, relay, dispatcher, interface, times, vital)
+    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, vital)
 
 
 async def _open_policy(
@@ -99,6 +115,28 @@ async def _open_policy(
 
     opened = OpaPolicy.opened(settings.opa_url, machine, grants, meter, opa_bounds=settings.opa_bounds)
     return await stack.enter_async_context(opened)
+
+
+async def _open_store(settings: Settings, plan: Plan) -> SqliteStore | RqliteStore:
+    """The replicated store when the node is told of its servers, else a file of its own."""
+    if not settings.store_urls:
+        return SqliteStore.open(settings.data_dir / STORE_FILE, plan, settings.limits)
+    from relmachine.store.rqlite import RqliteStore  # its client comes with the extra "cluster"
+
+    return await RqliteStore.open(settings.store_urls, plan, settings.limits)
+
+
+async def _open_host(
+    stack: contextlib.AsyncExitStack, local: LocalHost, plan: Plan, settings: Settings
+) -> LocalHost | DaprHost:
+    """Turns on whichever node the sidecars say, when there is a sidecar; else here."""
+    if settings.dapr_address is None:
+        return local
+    from relmachine.hosts.dapr import DaprHost
+
+    host = await DaprHost.start(local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds)
+    stack.push_async_callback(host.close)
+    return host
 
 
 async def _open_server(

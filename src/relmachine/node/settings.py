@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relmachine.gates.opa_bounds import OpaBounds
+from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.kernel.limits import Limits
 from relmachine.stream.bounds import StreamBounds
 
@@ -42,6 +43,19 @@ class Settings(BaseSettings):
     grants: Path | None = None
     """JSON file of grants that replaces the one shipped (docs/policy.md)."""
 
+    store_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses of the rqlite servers of a cluster, as `http://host:port`, separated by commas; none keeps the store in
+    a SQLite file in `data_dir`."""
+
+    dapr_address: str | None = None
+    """gRPC address of the node's own Dapr sidecar, host:port: threads are placed on the nodes by their sidecars.
+    Without it all turns run in this process."""
+
+    dapr_listen: str = "127.0.0.1:0"
+    """Where the sidecar calls the node back, host:port."""
+
+    dapr_bounds: DaprBounds = Field(default_factory=DaprBounds)
+
     opa_url: str | None = None
     """The node's own OPA server, as `http://host:port`, with the bundle of the same grants; without it the policy is
     evaluated in process (docs/policy.md)."""
@@ -55,7 +69,7 @@ class Settings(BaseSettings):
 
     stream_bounds: StreamBounds = Field(default_factory=StreamBounds)
 
-    @field_validator("nats_urls", mode="before")
+    @field_validator("nats_urls", "store_urls", mode="before")
     @classmethod
     def _separated(cls, given: object) -> object:
         return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given

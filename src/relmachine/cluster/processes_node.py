@@ -1,0 +1,57 @@
+"""A node: its command, the settings that it finds in its environment, readiness, and what it needs. Pure."""
+
+from __future__ import annotations
+
+import sys
+
+from relmachine.cluster.kind import Kind
+from relmachine.cluster.processes_dapr import sidecar_of
+from relmachine.cluster.site import HOST, Made, Site, number_of
+from relmachine.cluster.spec import ProcessSpec
+
+
+def node(site: Site, name: str) -> Made:
+    """A node. It is the last to start and the first to be stopped, so that it drains into parts that still run."""
+    number, ports = number_of(name), site.ports[name]
+    process = ProcessSpec(
+        name=name,
+        kind=Kind.NODE,
+        command=[sys.executable, "-m", "relmachine", "dev", str(site.spec.machine_path)],
+        folder=site.spec.folder(name),
+        ready=[site.http(name, "http", "/health")],
+        needs=(
+            *site.names(Kind.NATS, Kind.RQLITE, Kind.PLACEMENT, Kind.SCHEDULER),
+            *(other for other in site.names(Kind.OPA, Kind.SIDECAR) if number_of(other) == number),
+        ),
+        address=site.http(name, "http"),
+        ports=ports,
+        environment=node_environment(site, name),
+        restart=site.restart(Kind.NODE),
+        stop_seconds=20.0,
+    )
+    return process, []
+
+
+def node_environment(site: Site, name: str) -> dict[str, str]:
+    """The settings of a node as RELM_ variables: where every part is. What the cluster does not have is unset."""
+    number, ports = number_of(name), site.ports[name]
+    login = site.logins.core
+    lists = {
+        "RELM_NATS_URLS": [login.url("nats", HOST, site.ports[one]["client"]) for one in site.names(Kind.NATS)],
+        "RELM_STORE_URLS": [site.http(one, "http") for one in site.names(Kind.RQLITE)],
+        "RELM_OPA_URL": [site.http(one, "http") for one in site.names(Kind.OPA) if number_of(one) == number],
+    }
+    settings = {variable: ",".join(values) for variable, values in lists.items() if values}
+    if site.spec.count(Kind.SIDECAR):
+        beside = sidecar_of(site, number)
+        settings |= {"RELM_DAPR_ADDRESS": beside.grpc_address, "RELM_DAPR_LISTEN": beside.app_listen}
+    if site.spec.grants_path is not None:
+        settings["RELM_GRANTS"] = str(site.spec.grants_path)
+    return {
+        **settings,
+        "RELM_DATA_DIR": str(site.spec.folder(name)),
+        "RELM_HTTP_HOST": HOST,
+        "RELM_HTTP_PORT": str(ports["http"]),
+        "RELM_REPLICAS": str(max(1, site.spec.count(Kind.NATS))),
+        "RELM_HTTP": "true",
+    }

@@ -1,0 +1,45 @@
+"""A node's process without a store: its turns only write down which thread ran here. Ends by SIGTERM.
+
+Arguments: machine, address of the sidecar, where to listen, file to write to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from relmachine.hosts.dapr import DaprHost
+from relmachine.hosts.local import LocalHost
+from relmachine.kernel.limits import Limits
+
+CURSOR = 1_000_000
+"""Where every thread stands after one turn."""
+
+
+class WritingRounds:
+    """Appends the threads of each round to `path`, one a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", buffering=1)
+
+    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+        self._file.write("".join(f"{thread}\n" for thread in threads))
+        return dict.fromkeys(threads, CURSOR)
+
+
+async def main(machine: str, sidecar: str, listen: str, path: Path) -> None:
+    """Host the machine's threads until SIGTERM."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    local = LocalHost(WritingRounds(path), Limits())
+    host = await DaprHost.start(local, machine, sidecar, listen)
+    await ended.wait()
+    await host.close()
+    await local.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))
