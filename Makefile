@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup demo test verify bench docs lock clean
+.PHONY: setup servers demo test verify bench docs lock clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,9 @@ else
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps -e .
 endif
 	touch $@
+
+servers: setup  ## the servers of a cluster, built into the user's cache folder; ARGS="--only NAME"
+	$(VENV)/bin/relm servers build $(ARGS)
 
 demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
 	$(VENV)/bin/relm demo $(ARGS)

@@ -15,6 +15,7 @@ from relmachine import Machine, Section, View
 from relmachine.kernel.limits import Limits
 from relmachine.node import Node, Settings
 from relmachine.store import reading
+from relmachine.store.verify import verify
 from relmachine.stream.port import Outgoing
 from tests import permit
 
@@ -88,6 +89,11 @@ def test_numbers_that_no_sum_can_hold_stop_nobody(tmp_path: Path) -> None:
                 assert outcome is not None
                 assert outcome["outcome"] == "committed"
             assert node.status()["threads_parked"] == 0
+            for settled_only in (False, True):
+                section = await reading.section(node.store, "huge", settled_only=settled_only)
+                assert section.fields == {"total": "5e+309"}
+            report = await verify(node.store)
+            assert report.ok, report.fault
 
     asyncio.run(work())
 

@@ -22,7 +22,7 @@ def test_the_figures_are_those_of_one_node(tmp_path: Path) -> None:
         machine = permit.machine()
         async with (
             Node.running(machine, Settings(data_dir=tmp_path, http=False)) as first,
-            Node.running(machine, Settings(data_dir=tmp_path, http=False, nats_url=first.stream.url)) as second,
+            Node.running(machine, Settings(data_dir=tmp_path, http=False, nats_urls=(first.stream.url,))) as second,
         ):
             target = Target(second.stream.publisher, first.store, first.pids())
             replayed = await replay(target, machine, survey(machine, permit.LOG))

@@ -9,12 +9,15 @@ from importlib import import_module
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from bench.__main__ import COLUMNS
+from relmachine.cli.app import app
 from relmachine.cli.failure import exit_of
 from relmachine.errors import Code
-from relmachine.gates import policy
+from relmachine.gates import deciding
 from relmachine.gates.classes import SizeBounds
+from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import Repeated
 from relmachine.machine.footprint import Rule
@@ -24,6 +27,7 @@ from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law, Verdict
 from relmachine.observe.http_errors import STATUS
 from relmachine.store.opening import SCHEMA
+from relmachine.store.rqlite_bounds import RqliteBounds
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.topology import Topology
 from tests.contract.store_turns import Desk
@@ -50,11 +54,30 @@ def test_the_statuses_of_http_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "bounds"), [("## Limits of a turn and its wire", Limits), ("## Bounds of the stream", StreamBounds)]
+    ("heading", "bounds"),
+    [
+        ("## Limits of a turn and its wire", Limits),
+        ("## Bounds of the stream", StreamBounds),
+        ("## Bounds of the policy server", OpaBounds),
+    ],
 )
-def test_every_bound_has_its_line_with_its_default(heading: str, bounds: type[Limits | StreamBounds]) -> None:
+def test_every_bound_has_its_line_with_its_default(
+    heading: str, bounds: type[Limits | StreamBounds | OpaBounds]
+) -> None:
     told = [(code(row[0]), number(row[1])) for row in rows(section(page("limits.md"), heading))]
-    assert told == [([item.name], item.default) for item in fields(bounds)]
+    assert told == [([item.name], item.default) for item in fields(bounds) if not isinstance(item.default, str)]
+
+
+def test_a_misspelt_bound_is_refused_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = section(page("limits.md"), "# Limits").partition("\n## ")[0]
+    variables = sorted({name for name in code(told) if re.fullmatch("RELM_[A-Z_]+", name)})
+    assert {"RELM_LIMITS", "RELM_STREAM_BOUNDS"} <= set(variables)
+    for variable in variables:
+        for value in ('{"query_row_max": 5}', '{"query_rows_max": "many", "batch_bytes_max": "many", "cases_max": []}'):
+            monkeypatch.setenv(variable, value)
+            result = CliRunner().invoke(app, ["dev", "no_such_machine.yaml"])
+            assert (result.exit_code, "RELM_ variables" in result.stderr) == (2, True), (variable, value)
+        monkeypatch.delenv(variable)
 
 
 def test_fixed_bounds_are_those_of_the_code() -> None:
@@ -99,7 +122,7 @@ def test_size_classes_and_reasons_are_those_of_the_policy() -> None:
     told = rows(section(text, "## The grants file"))
     bounds = [number(found[1]) for row in told if (found := re.fullmatch(r"at most ([\d,]+) bytes", row[1]))]
     assert bounds == [getattr(SizeBounds(), item.name) for item in fields(SizeBounds)]
-    assert names(text, "## Refusals") == list(policy._ADVICE)
+    assert names(text, "## Refusals") == list(deciding.ADVICE)
 
 
 def test_relations_of_the_store_have_their_line_and_columns() -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from fractions import Fraction
 from typing import cast
-
-from relmachine.errors import Code, RelmError
 
 Scalar = str | int | float | bool | None
 Folded = Scalar | list[Scalar]
 
 _INTEGER_MAX = 2**53 - 1
+# More digits than lie between the largest sum of doubles and the smallest double. A sum that needed more would raise.
+_EXACTLY = Context(prec=2048, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
 
 
 def parse(text: str) -> Scalar:
@@ -34,9 +35,9 @@ def fold(reducer: str, values: Sequence[Scalar]) -> Folded:
     """The value that `values`, one or more, have under `reducer`: union, max, min, sum, once or log.
 
     `union` gives the distinct values, sorted by their text; `max` and `min` compare numbers as numbers and texts by
-    code point; `sum` is an integer when it is whole and JSON carries it exactly, else the nearest double; `log` keeps
-    the order given. Raises KeyError for another reducer, ValueError for no values at all and for `once` values that
-    differ, RelmError `number_invalid` for a sum beyond the doubles.
+    code point; `sum` is an integer when it is whole and JSON carries it exactly, else the nearest double, and beyond
+    the doubles the text of the exact decimal, such as `"5e+309"`; `log` keeps the order given. Raises KeyError for
+    another reducer, ValueError for no values at all and for `once` values that differ.
     """
     if not values:
         raise ValueError("a field without contributions has no value")
@@ -61,8 +62,14 @@ def _sum(values: Sequence[Scalar]) -> Folded:
         return int(total)
     try:
         return float(total)
-    except OverflowError as error:
-        raise RelmError(Code.NUMBER_INVALID, "declare a smaller unit: the sum is beyond what JSON carries") from error
+    except OverflowError:
+        return _decimal(total)
+
+
+def _decimal(total: Fraction) -> str:
+    """`total`, a sum of decimals, exactly, in the form of a JSON number."""
+    exact = _EXACTLY.divide(Decimal(total.numerator), Decimal(total.denominator))
+    return f"{exact.normalize(_EXACTLY):e}"
 
 
 # Values of one field are all numbers or all texts, which is more than the type says: either way they compare.

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Entry point of `relm`."""
-    from relmachine.cli.app import app
+    try:
+        from relmachine.cli.app import app
 
-    app(prog_name="relm")
+        app(prog_name="relm")
+    except KeyboardInterrupt as error:  # outside of any command: while modules are loaded
+        from relmachine.cli.interrupt import tell_interrupted
+
+        tell_interrupted(error, as_json="--json" in sys.argv)
+        sys.exit(130)

@@ -9,19 +9,25 @@ import typer
 from relmachine.cli.check import check
 from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
+from relmachine.cli.down import down
 from relmachine.cli.publish import publish
 from relmachine.cli.rejected import rejected
 from relmachine.cli.replay import replay
 from relmachine.cli.section import section
+from relmachine.cli.servers import servers
 from relmachine.cli.sql import sql
+from relmachine.cli.status import status
 from relmachine.cli.thread import threads
+from relmachine.cli.up import up
+from relmachine.cli.usage import Commands
 from relmachine.cli.verify import verify
 from relmachine.version import __version__
 
 app = typer.Typer(
     name="relm",
+    cls=Commands,
     help="A distributed relational machine runtime: publish steps, settle what is proven consistent.",
-    epilog="Exit codes: 0 ok, 1 a check failed, 2 usage, 3 not found, 4 a part is unreachable.",
+    epilog="Exit codes: 0 ok, 1 a check failed, 2 usage, 3 not found, 4 a part is unreachable, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -49,5 +55,8 @@ for run in (dev, demo, check, publish, replay):
 app.add_typer(threads, name="thread")
 app.command()(section)
 app.add_typer(rejected, name="rejected")
+for run in (up, status, down):
+    app.command()(run)
+app.add_typer(servers, name="servers")
 for run in (verify, sql):
     app.command()(run)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from relmachine.cli.running import run
 from relmachine.node.context import Context
 from relmachine.store.port import Reads
-from relmachine.store.sqlite import open_reading
 
 _Answer = TypeVar("_Answer")
 
@@ -21,10 +20,7 @@ def ask(folder: Path, question: Callable[[Reads], Awaitable[_Answer]]) -> _Answe
     """
 
     async def answered() -> _Answer:
-        store = open_reading(Context.load(folder).store_path)
-        try:
+        async with Context.load(folder).reading() as store:
             return await question(store)
-        finally:
-            await store.close()
 
-    return asyncio.run(answered())
+    return run(answered)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from relmachine.machine.footprint import Dependence
+    from relmachine.machine.machine import Machine
     from relmachine.machine.report import Report
 
 _STYLES = {"pass": "green", "warning": "yellow", "fail": "bold red"}
@@ -35,10 +36,18 @@ def check(machine: MachineArgument, as_json: JsonOption = False) -> None:
         _print_laws(out(), report)
         _print_matrix(out(), steps, pairs)
         _print_reasons(out(), pairs)
-        if report.ok:
-            out().print(f"[green]ok[/]  {report.machine}  laws {declared.laws_digest()}")
+        out().print(_last_line(declared, report), soft_wrap=True)
     if not report.ok:
         raise typer.Exit(Exit.FAILED)
+
+
+def _last_line(machine: Machine, report: Report) -> str:
+    count = len(report.verdicts)
+    if not report.ok:
+        failed = ", ".join(item.law for item in report.failed)
+        return f"[bold red]failed[/]  {report.machine}: {len(report.failed)} of {count} laws failed: {failed}"
+    warned = f", {len(report.warnings)} with a warning" if report.warnings else ""
+    return f"[green]ok[/]  {report.machine}: {count} laws hold{warned}; laws digest {machine.laws_digest()}"
 
 
 def _pairs_json(pairs: Dependence) -> list[dict[str, object]]:

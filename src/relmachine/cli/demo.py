@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from relmachine.cli.thread import ThreadView
     from relmachine.node.node import Node
     from relmachine.node.replay import Replayed
+    from relmachine.node.settings import Settings
 
 
 @command
@@ -34,14 +36,15 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Replay the permit log, compare every figure, show a case; then serve until Ctrl-C."""
-    from relmachine.cli.serving import run
+    from relmachine.cli.serving import serve, settings
 
     folder = _permit_folder()
-    if data is not None:
-        matched = run(_demonstrate(folder, data, port, once=once, as_json=as_json))
-    else:
-        with tempfile.TemporaryDirectory(prefix="relm-demo-") as temporary:
-            matched = run(_demonstrate(folder, Path(temporary), port, once=once, as_json=as_json))
+    with contextlib.ExitStack() as stack:
+        if data is None:
+            temporary = tempfile.TemporaryDirectory(prefix="relm-demo-", ignore_cleanup_errors=True)
+            data = Path(stack.enter_context(temporary))
+        given = settings(data_dir=data, http_port=port)
+        matched = serve(lambda: _demonstrate(folder, given, once=once, as_json=as_json))
     if not matched:
         raise typer.Exit(Exit.FAILED)
 
@@ -53,20 +56,20 @@ def _permit_folder() -> Path:
     return folder
 
 
-async def _demonstrate(folder: Path, data: Path, port: int, *, once: bool, as_json: bool) -> bool:
+async def _demonstrate(folder: Path, settings: Settings, *, once: bool, as_json: bool) -> bool:
     """Whether every figure is as expected."""
     from relmachine.cli.figures import matches
     from relmachine.cli.replay import through
-    from relmachine.cli.serving import settings, until_stopped
+    from relmachine.cli.serving import until_stopped
     from relmachine.cli.thread import thread_view
     from relmachine.ingest.steps import survey
     from relmachine.machine.loader import load
     from relmachine.node.node import Node
 
-    machine = load(folder / "permit.yaml")
+    machine = load(folder / "permit.py")  # the form whose Process steps compute, so that closures run too
     log = survey(machine, folder / "receipt.xes.gz")
     expected, sample = _expected(folder)
-    async with Node.running(machine, settings(data_dir=data, http_port=port)) as node:
+    async with Node.running(machine, settings) as node:
         replayed = await through(node, machine, log)
         matched = matches(replayed.figures, expected)
         view = await thread_view(node.store, sample)

@@ -37,7 +37,8 @@ def dev(
         int | None, typer.Option("--port", min=0, max=65535, help="Port of HTTP; 0 takes a free one. [default: 8000]")
     ] = None,
     nats: Annotated[
-        str | None, typer.Option("--nats", metavar="URL", help="A running NATS with JetStream, instead of an own one.")
+        str | None,
+        typer.Option("--nats", metavar="URL[,URL]", help="A running NATS with JetStream, instead of an own one."),
     ] = None,
     sync: Annotated[
         Sync | None, typer.Option("--sync", help="`always` lets every step survive a power cut, six times slower.")
@@ -48,18 +49,19 @@ def dev(
     as_json: JsonOption = False,
 ) -> None:
     """Run a node of MACHINE until Ctrl-C. Every option has a RELM_ variable (docs/cli.md)."""
-    from relmachine.cli.serving import run, settings
+    from relmachine.cli.serving import serve, settings
     from relmachine.machine.loader import load
 
     given = settings(
         data_dir=data,
         http_host=host,
         http_port=port,
-        nats_url=nats,
+        nats_urls=nats,
         stream_sync=None if sync is None else sync.value,
         grants=grants,
     )
-    run(_serve(load(machine), given, as_json=as_json), log_level=logging.INFO)
+    declared = load(machine)
+    serve(lambda: _serve(declared, given, as_json=as_json), log_level=logging.INFO)
 
 
 async def _serve(machine: Machine, settings: Settings, *, as_json: bool) -> None:

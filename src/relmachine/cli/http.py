@@ -16,7 +16,16 @@ SECONDS_MAX = 60.0
 
 def post(url: str, body: bytes, content_type: str) -> dict[str, object]:
     """The JSON object that the node answers. Errors: the node's own; `unreachable` when there is no answer."""
-    request = Request(url, data=body, headers={"Content-Type": content_type}, method="POST")
+    return _answer(Request(url, data=body, headers={"Content-Type": content_type}, method="POST"))
+
+
+def get(url: str) -> dict[str, object]:
+    """The JSON object at `url` of the node. Errors as for `post`."""
+    return _answer(Request(url))
+
+
+def _answer(request: Request) -> dict[str, object]:
+    url = request.full_url
     # The node's address comes from its own data folder: no proxy stands between.
     opener = build_opener(ProxyHandler({}))
     try:
@@ -26,15 +35,15 @@ def post(url: str, body: bytes, content_type: str) -> dict[str, object]:
         with error:
             raise _refusal(_object(error.read(), url), error.code) from error
     except (URLError, TimeoutError, ConnectionError) as error:
-        sentence = "the node does not answer: see whether it still runs, or start it again"
+        sentence = "the node does not answer: see whether it still runs, or start it again with `relm dev`"
         raise RelmError(Code.UNREACHABLE, sentence, url=url, detail=str(error)) from error
 
 
 def _refusal(answer: dict[str, object], status: int) -> RelmError:
     code, sentence = str(answer.get("code")), str(answer.get("sentence"))
     witness = {str(key): value for key, value in cast(dict[str, object], answer.get("witness") or {}).items()}
-    for name in ("gate", "sequence"):
-        if answer.get(name) is not None:
+    for name in ("gate", "sequence", "repeated"):
+        if answer.get(name) not in (None, False):
             witness[name] = answer[name]
     if code not in set(Code):
         return RelmError(Code.INTERNAL, f"the node answers {status} {code}: {sentence}", **witness)

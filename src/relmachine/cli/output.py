@@ -43,16 +43,28 @@ def _console(*, stderr: bool) -> Console:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table. A column whose name starts with `#` holds numbers and is set to the right."""
+    """An empty table. A column `#name` holds numbers, `@name` ids."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        number = name.startswith("#") and len(name) > 1
-        made.add_column(escape(name.removeprefix("#")), justify="right" if number else "left", overflow="fold")
+        kind = name[:1] if len(name) > 1 and name[0] in "#@" else ""
+        add_column(made, name.removeprefix(kind), numbers=kind == "#", ids=kind == "@")
     return made
+
+
+def add_column(made: Table, name: str, *, numbers: bool = False, ids: bool = False) -> None:
+    """One more column. Numbers stand to the right; an id stays on its line, cut short where the terminal is narrow."""
+    from rich.markup import escape
+
+    made.add_column(
+        escape(name),
+        justify="right" if numbers else "left",
+        overflow="ellipsis" if ids else "fold",
+        no_wrap=ids,
+        min_width=12 if ids else None,
+    )
 
 
 def rows_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Annotated, cast
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from relmachine.cli.failure import command
+from relmachine.cli.interrupt import resuming
 from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption, ThreadArgument
 from relmachine.errors import Code, RelmError
 
@@ -53,13 +55,15 @@ def publish(
         "data": _data(data),
     }
     body = event if principal is None else {**event, "principal": principal}
-    answer = _post(f"{http_url(node)}/threads/{quote(token, safe='')}/steps", body, wait=wait)
+    with resuming(f", with --id {event['id']}: a step is never taken twice"), _telling_repeats(as_json=as_json):
+        answer = _published(f"{http_url(node)}/threads/{quote(token, safe='')}/steps", body, wait=wait)
     if as_json:
         print_json(answer)
     elif "event" in answer:
         _print_committed(answer)
     else:
-        out().print(f"on the stream at sequence {answer['sequence']}, not decided yet", soft_wrap=True)
+        again = "published before: it is already" if answer.get("duplicate") else "it is"
+        out().print(f"{again} on the stream at sequence {answer['sequence']}, not decided yet", soft_wrap=True)
     if wait and "event" not in answer:
         sentence = f"the step is on the stream, but not decided yet: publish again with --id {event['id']} to ask"
         raise RelmError(Code.UNREACHABLE, sentence, sequence=answer["sequence"])
@@ -83,19 +87,42 @@ def _data(text: str) -> dict[str, object]:
     return cast(dict[str, object], value)
 
 
-def _post(url: str, event: Mapping[str, object], *, wait: bool) -> dict[str, object]:
-    from relmachine.cli.http import post
+def _published(url: str, event: Mapping[str, object], *, wait: bool) -> dict[str, object]:
+    """What the node answers; of a step that was published before, the recorded outcome, as far as there is one.
+
+    Errors: the node's; a refusal that was recorded before has `repeated` in its witness.
+    """
+    from relmachine.cli.http import get, post
     from relmachine.machine.canonical import canonical
 
-    return post(f"{url}?wait=settled" if wait else url, canonical(event), "application/cloudevents+json")
+    answer = post(f"{url}?wait=settled" if wait else url, canonical(event), "application/cloudevents+json")
+    if not answer.get("duplicate"):
+        return answer
+    try:
+        return {**get(f"{url}/{answer['sequence']}"), "repeated": True}
+    except RelmError as error:
+        if error.code is Code.NOT_FOUND:  # not decided yet
+            return answer
+        raise RelmError(error.code, error.sentence, **{**error.witness, "repeated": True}) from error
+
+
+@contextlib.contextmanager
+def _telling_repeats(*, as_json: bool) -> Generator[None]:
+    """Say of a refusal that it is not of today before it is printed; with JSON the witness says so."""
+    try:
+        yield
+    except RelmError as error:
+        if error.witness.get("repeated") and not as_json:
+            typer.echo("published before: nothing changed, it was refused", err=True)
+        raise
 
 
 def _print_committed(answer: dict[str, object]) -> None:
     from relmachine.cli.output import out, rows_table
 
-    again = " (it had been decided before)" if answer.get("repeated") else ""
-    out().print(f"committed at sequence {answer['sequence']}{again}", soft_wrap=True)
+    again = "published before: nothing changed, it was " if answer.get("repeated") else ""
+    out().print(f"{again}committed at sequence {answer['sequence']}", soft_wrap=True)
     out().print(f"event   {answer['event']}\nhistory {answer['history']}", soft_wrap=True)
     transitions = cast(list[dict[str, object]], answer.get("transitions", []))
     if transitions:
-        out().print(rows_table([{"claim": item["claim"], "became": item["kind"]} for item in transitions]))
+        out().print(rows_table([{"claim": item["claim"], "kind": item["kind"]} for item in transitions]))

@@ -81,7 +81,7 @@ def _table(found: Sequence[Rejection]) -> Table:
     from relmachine.cli.output import cell, table
     from relmachine.kernel.thread_token import thread_label
 
-    made = table("thread", "#sequence", "step", "gate", "code", "what to do")
+    made = table("thread", "#sequence", "step", "gate", "code", "sentence")
     for item in found:
         label = cell(thread_label(item.thread))
         made.add_row(label, str(item.sequence), cell(item.step), item.gate, item.code, cell(item.sentence))

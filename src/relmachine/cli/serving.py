@@ -1,4 +1,4 @@
-"""Running a node in the foreground: its loop, its log, and the signals that end it."""
+"""Running a node in the foreground: its settings, its log, and how it ends."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from relmachine.cli.output import cell, table
+from relmachine.cli.running import run
 
 if TYPE_CHECKING:
     from relmachine.node.settings import Settings
@@ -35,14 +36,10 @@ def settings(**given: object) -> Settings:
         raise typer.BadParameter("; ".join(problems(error)), param_hint="options and RELM_ variables") from error
 
 
-def run(work: Coroutine[Any, Any, _Result], *, log_level: int = logging.WARNING) -> _Result:
-    """Run `work` to its end on the fastest loop there is, with its log on stderr. Ctrl-C cancels it."""
+def serve(work: Callable[[], Coroutine[Any, Any, _Result]], *, log_level: int = logging.WARNING) -> _Result:
+    """Run `work` with the node's log on stderr. Errors: `Interrupted`, and those of `work`."""
     _log_to_stderr(log_level)
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+    return run(work)
 
 
 async def until_stopped(failed: Coroutine[Any, Any, None]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from relmachine.cli.standings import Standings
     from relmachine.store.reading import EventLine, Reads, SectionView, ThreadLine, ThreadStanding
 
 threads = typer.Typer(help="Threads: list them, show one.", no_args_is_help=True, rich_markup_mode=None)
@@ -44,7 +45,7 @@ def list_threads(
 def show_thread(
     thread: ThreadArgument, *, context: ContextOption = CONTEXT_DEFAULT, as_json: JsonOption = False
 ) -> None:
-    """Show a thread: its history as tiers, what is settled, and its section."""
+    """Show a thread: its history as tiers, how each claim stands and why, and its section."""
     from relmachine.cli.addressing import thread_token
     from relmachine.cli.asking import ask
     from relmachine.cli.output import out, print_json
@@ -59,11 +60,13 @@ def show_thread(
 
 async def thread_view(store: Reads, thread: str) -> ThreadView:
     """All that is shown of a thread. Errors: `not_found`."""
+    from relmachine.cli.standings import standings
     from relmachine.store import reading
 
     return ThreadView(
         await reading.thread(store, thread),
         await reading.events(store, thread),
+        await standings(store, thread),
         await reading.section(store, thread),
         await reading.section(store, thread, settled_only=True),
     )
@@ -76,10 +79,12 @@ class ThreadView:
         self,
         standing: ThreadStanding,
         events: Sequence[EventLine],
+        claims: Standings,
         section: SectionView,
         settled_section: SectionView,
     ) -> None:
-        self.standing, self.events, self.section, self.settled_section = standing, events, section, settled_section
+        self.standing, self.events, self.claims = standing, events, claims
+        self.section, self.settled_section = section, settled_section
 
     def as_json(self) -> dict[str, object]:
         """The view as a JSON object."""
@@ -90,22 +95,22 @@ class ThreadView:
             "fiber": standing.fiber,
             "section_digest": standing.section_digest,
             "settled": list(standing.settled),
+            "claims": self.claims.as_json(),
             "events": [asdict(event) for event in self.events],
-            "section": dict(self.section.fields),
-            "settled_section": dict(self.settled_section.fields),
+            "fields": dict(self.section.fields),
+            "settled_fields": dict(self.settled_section.fields),
         }
 
     def print_on(self, console: Console) -> None:
-        """Print tiers, settled claims, section."""
+        """Print tiers, claims, section."""
         from relmachine.cli.output import cell
 
         line = self.standing.line
-        console.print(f"[bold]{cell(line.label)}[/]  history {line.history}")
-        console.print(f"{line.depth} steps in {line.tier} tiers, {line.rejections} refused, cursor {line.sequence}")
+        console.print(f"[bold]{cell(line.label)}[/]  history {line.history}", soft_wrap=True)
+        console.print(f"depth {line.depth}, tier {line.tier}, rejections {line.rejections}, sequence {line.sequence}")
         console.print(cell(self.standing.normal_form), style="dim", soft_wrap=True)
         console.print(tiers_table(self.events))
-        console.print(f"[bold]settled[/]  {cell(', '.join(self.standing.settled) or 'nothing yet')}")
-        console.print()
+        console.print(self.claims.table())
         console.print(section_table(self.section, self.settled_section))
 
 
@@ -129,7 +134,7 @@ def section_table(section: SectionView, settled: SectionView | None = None) -> T
         for name, value in section.fields.items():
             made.add_row(name, cell(value))
         return made
-    made = table("field", "value", "settled", title="Section")
+    made = table("field", "value", "settled value", title="Section")
     for name, value in section.fields.items():
         made.add_row(name, cell(value), cell(settled.fields.get(name)))
     return made
@@ -138,7 +143,7 @@ def section_table(section: SectionView, settled: SectionView | None = None) -> T
 def _list_table(found: Sequence[ThreadLine]) -> Table:
     from relmachine.cli.output import cell, table
 
-    made = table("thread", "#steps", "#tiers", "#refused", "#cursor", "history")
+    made = table("label", "#depth", "#tier", "#rejections", "#sequence", "@history")
     for line in found:
         counts = (line.depth, line.tier, line.rejections, line.sequence)
         made.add_row(cell(line.label), *(str(count) for count in counts), line.history)

@@ -29,7 +29,7 @@ class Form(StrEnum):
 def open_log(path: Path) -> tuple[Form, Iterator[bytes]]:
     """The form of the log at `path` and its decompressed bytes in chunks. What is compressed shows in its first bytes.
 
-    Errors: `not_found`, `log_empty`, `log_invalid`; while reading `log_truncated`, `log_invalid`.
+    Errors: `not_found`, `unreachable`, `log_empty`, `log_invalid`; while reading `log_truncated`, `log_invalid`.
     """
     chunks = _chunks(path)
     first = next(chunks, b"")
@@ -71,6 +71,9 @@ def _chunks(path: Path) -> Iterator[bytes]:
             path=str(path),
             detail=str(error),
         ) from error
+    except PermissionError as error:
+        sentence = "the log may not be read: change its permissions, or copy it"
+        raise RelmError(Code.UNREACHABLE, sentence, path=str(path)) from error
     except OSError as error:
         raise RelmError(
             Code.NOT_FOUND, "the log cannot be read: give the path of a file", path=str(path), detail=str(error)

@@ -1,17 +1,19 @@
 """The wire form of a step: a CloudEvents 1.0 event in structured JSON mode.
 
 Attributes: `id` and `source` (together the step key), `type` (the step), `subject` (the thread token), `time`,
-`traceparent`, `data` (the payload); extensions `machine`, `machineversion`, `schemaversion`, `principal`, `label`.
-Source: CloudEvents 1.0 specification, JSON event format 1.0.
+`datacontenttype` (JSON in UTF-8, however it is spelt), `dataschema` (a URI; the machine decides what a payload is, so
+nothing is made of it), `data` (the payload); extensions `traceparent`, `machine`, `machineversion`, `schemaversion`,
+`principal`. Source: CloudEvents 1.0 specification, JSON event format 1.0.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
@@ -27,6 +29,24 @@ ANONYMOUS = "anonymous"
 """Principal of a step that names none."""
 
 _Attribute = Annotated[str, Field(min_length=1, max_length=256)]
+_JSON_TYPE = re.compile(r'application/json(?:\s*;\s*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+
+
+def _of_json(media_type: str) -> str:
+    if not _JSON_TYPE.fullmatch(media_type):
+        raise ValueError("send the payload as application/json, in UTF-8")
+    return media_type
+
+
+def _absolute(uri: str) -> str:
+    if not _URI.fullmatch(uri):
+        raise ValueError("give an absolute URI, or leave it out")
+    return uri
+
+
+_MediaType = Annotated[str, Field(max_length=64), AfterValidator(_of_json)]
+_Uri = Annotated[str, Field(max_length=2048), AfterValidator(_absolute)]
 
 
 class Envelope(BaseModel):
@@ -40,7 +60,8 @@ class Envelope(BaseModel):
     type: _Attribute
     subject: _Attribute | None = None
     time: AwareDatetime | None = None
-    datacontenttype: Literal["application/json"] = "application/json"
+    datacontenttype: _MediaType = "application/json"
+    dataschema: _Uri | None = None
     data: dict[str, object] = Field(default_factory=dict[str, object])
     traceparent: _Attribute | None = None
     machine: _Attribute | None = None

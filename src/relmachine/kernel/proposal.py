@@ -119,8 +119,7 @@ class OutboxRow(NamedTuple):
 class Proposal:
     """One turn's effect on one thread. It takes effect wholly, and only while the thread is as `before` says.
 
-    `fibers` are the masks of claims asserted after each event, first to last; `outcomes` the receipts' JSON by stream
-    sequence, repeated steps included with their first sequence.
+    `fibers` are the masks of claims asserted after each event, first to last.
     """
 
     before: ThreadState

@@ -17,7 +17,7 @@ def encode_thread(label: str, limits: Limits | None = None) -> str:
     Errors: `thread_name_invalid` when empty, with lone surrogates, or too long once encoded.
     """
     try:
-        token = quote(label, safe="").replace(".", "%2E")
+        token = _encoded(label)
     except UnicodeEncodeError as error:
         raise RelmError(Code.THREAD_NAME_INVALID, "name threads in text without lone surrogates") from error
     return check_thread(token, limits)
@@ -29,9 +29,10 @@ def thread_label(token: str) -> str:
 
 
 def check_thread(token: str, limits: Limits | None = None) -> str:
-    """`token` itself when it is a thread's subject token.
+    """`token` itself when it is a thread's subject token: the one that `encode_thread` gives for its label.
 
-    Errors: `thread_name_invalid` with the first character that a token cannot carry, or with the length.
+    Errors: `thread_name_invalid` with the first character that a token cannot carry, with the length, or with the
+    token to write instead of an escape that is not needed.
     """
     longest = (limits or Limits()).thread_token_characters_max
     if len(token) > longest:
@@ -50,4 +51,22 @@ def check_thread(token: str, limits: Limits | None = None) -> str:
             thread=token,
             at=end,
         )
+    if "%" in token:
+        _check_escapes(token)
     return token
+
+
+def _check_escapes(token: str) -> None:
+    """One name has one token: two spellings of a case would be two threads, each with half of its steps."""
+    try:
+        canonical = _encoded(unquote(token, errors="strict"))
+    except UnicodeDecodeError as error:
+        sentence = "percent-encode the UTF-8 bytes of the name: these bytes are not UTF-8"
+        raise RelmError(Code.THREAD_NAME_INVALID, sentence, thread=token) from error
+    if canonical != token:
+        sentence = f"write {canonical!r}: letters, digits, '_', '~' and '-' are not percent-encoded"
+        raise RelmError(Code.THREAD_NAME_INVALID, sentence, thread=token, canonical=canonical)
+
+
+def _encoded(label: str) -> str:
+    return quote(label, safe="").replace(".", "%2E")

@@ -23,7 +23,8 @@ def load(path: str | Path) -> Machine:
 
     `machine.yaml`; `machine.py`, with one `Machine` at module level, or `machine.py:name` to choose one; or a folder
     `permit/` with `permit.yaml` or `permit.py` in it (YAML first, since reading it runs nothing).
-    Errors: `not_found`; `machine_invalid` when the file cannot be read as a machine, with what to change.
+    Errors: `not_found`; `machine_invalid` when the file cannot be read as a machine, with what to change; OSError when
+    it may not be read.
     """
     text = str(path)
     file, _, name = text.partition(":") if ".py:" in text else (text, "", "")
@@ -61,6 +62,7 @@ def _read(path: Path) -> str:
 def _module(path: Path) -> ModuleType:
     """`path` imported under a name of its own. Annotations are resolved through `sys.modules`, so it stays there."""
     resolved = path.resolve()
+    resolved.open("rb").close()  # what may not be read is no fault of the machine's
     name = f"relmachine_file_{resolved.stem}_{sha256(str(resolved).encode()).hexdigest()[:12]}"
     spec = spec_from_file_location(name, resolved)
     if spec is None or spec.loader is None:

@@ -37,8 +37,14 @@ def value_text(field: FieldPlan, value: object) -> str:
 
 
 def text_value(field: FieldPlan, text: str) -> str | int | float | bool | datetime:
-    """The Python value of a contribution's canonical text: the inverse of `value_text`."""
+    """The Python value of a contribution's canonical text: the inverse of `value_text`.
+
+    Errors: `number_invalid` for a sum beyond the doubles, which is text.
+    """
     value = cast(str | int | float | bool, orjson.loads(text))
     if field.type is FieldType.DATETIME:
         return datetime.fromisoformat(cast(str, value))
+    if isinstance(value, str) and field.type is not FieldType.STRING:
+        sentence = f"field {field.name!r} has grown beyond what a number carries: declare a larger unit"
+        raise RelmError(Code.NUMBER_INVALID, sentence, field=field.name, value=value)
     return float(value) if field.type is FieldType.NUMBER else value

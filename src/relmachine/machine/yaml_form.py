@@ -92,6 +92,9 @@ def parse_machine(text: str) -> Machine:
     Errors: `machine_invalid` when the text is not YAML or not of this form, with line or key and what to write.
     """
     value, repeated = _read(text)
+    if value is None:
+        sentence = "the file declares nothing: write the keys machine, version and steps"
+        raise RelmError(Code.MACHINE_INVALID, sentence)
     try:
         form = MachineForm.model_validate(value)
     except ValidationError as error:
@@ -111,7 +114,8 @@ def _read(text: str) -> tuple[object, list[tuple[str, int]]]:
         return loader.get_single_data(), loader.repeated
     except yaml.MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
-        raise RelmError(Code.MACHINE_INVALID, f"line {line} is not YAML: {error.problem}", line=line) from error
+        advice = ": indent with spaces, not with tabs" if "\\t" in str(error.problem) else ""
+        raise RelmError(Code.MACHINE_INVALID, f"line {line} is not YAML: {error.problem}{advice}", line=line) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise RelmError(Code.MACHINE_INVALID, f"this is not YAML: {error}") from error
 

@@ -37,6 +37,7 @@ class StepRefused(Problem):
     gate: str = Field(description="shape, policy, laws or engine: who refused, in the order asked")
     thread: str
     sequence: int | None = Field(description="Stream sequence; null when refused early, before it reached the stream")
+    repeated: bool = Field(default=False, description="Whether the step had been published before, and refused then")
 
 
 class StepAccepted(Answer):

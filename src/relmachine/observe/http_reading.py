@@ -21,9 +21,10 @@ from relmachine.observe.answers_reading import (
 )
 from relmachine.observe.api_page import render_api
 from relmachine.observe.figures import Figures
+from relmachine.observe.html import HEADERS
 from relmachine.observe.http_errors import ERRORS
 from relmachine.observe.overview import overview
-from relmachine.observe.page import HEADERS
+from relmachine.observe.page import render
 from relmachine.observe.port import NodeView
 
 READY_PHASES = ("READY", "WORKING")
@@ -89,7 +90,7 @@ def node_router(node: NodeView) -> APIRouter:
 
     @router.get("/", response_class=HTMLResponse, summary="The status page")
     async def page() -> HTMLResponse:
-        return HTMLResponse(await overview(node, await figures.read()), headers=HEADERS)
+        return HTMLResponse(render(await overview(node, await figures.read())), headers=HEADERS)
 
     @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
-from relmachine.observe.page import RejectionRow, ThreadRow, render
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
@@ -14,14 +15,53 @@ DEPTH_SPELT_OUT_MAX = 200
 """Events up to which a history's normal form is shown: it is made from all of them."""
 
 
-async def overview(node: NodeView, figures: Mapping[str, object] | None) -> str:
-    """The status page as HTML; `figures` are None when they cannot be counted in time."""
+@dataclass(frozen=True, slots=True)
+class ThreadRow:
+    """One thread as the page shows it."""
+
+    thread: str
+    sequence: int
+    depth: int
+    normal_form: str
+    settled: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionRow:
+    """One refused step as the page shows it."""
+
+    thread: str
+    sequence: int
+    step: str
+    gate: str
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A node at a glance. `figures` are None when they cannot be counted in time.
+
+    `gates` has for each gate, in the order asked, its `questions`, the `steps` in them, and the `seconds` they took.
+    """
+
+    status: Mapping[str, object]
+    figures: Mapping[str, object] | None
+    threads: Sequence[ThreadRow]
+    rejections: Sequence[RejectionRow]
+    gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+
+
+async def overview(node: NodeView, figures: Mapping[str, object] | None) -> Overview:
+    """What the page shows of `node` now."""
+    status = node.status()
     threads = [await _thread(node, line) for line in await reading.newest_threads(node.store, THREADS_SHOWN)]
     rejections = [
         RejectionRow(item.thread, item.sequence, item.step, item.gate, item.code, item.sentence)
         for item in await reading.newest_rejections(node.store, REJECTIONS_SHOWN)
     ]
-    return render(node.status(), figures, threads, rejections)
+    gates = cast(Mapping[str, Mapping[str, float]], status.get("gates", {}))
+    return Overview(status, figures, threads, rejections, gates)
 
 
 async def _thread(node: NodeView, line: reading.ThreadLine) -> ThreadRow:

@@ -32,7 +32,7 @@ async def outcome_of(
     if outcome is None:
         return None
     if outcome["outcome"] == "refused":
-        return await _refused(node, thread, sequence)
+        return await _refused(node, thread, sequence, repeated=repeated)
     return await _committed(node, thread, sequence, outcome, repeated=repeated)
 
 
@@ -49,7 +49,7 @@ def _early(refused: Refused) -> StepRefused:
     )
 
 
-async def _refused(node: NodeView, thread: str, sequence: int) -> StepRefused:
+async def _refused(node: NodeView, thread: str, sequence: int, *, repeated: bool) -> StepRefused:
     row = await reading.rejection(node.store, thread, sequence)
     return StepRefused(
         code=Code(row.code),
@@ -58,6 +58,7 @@ async def _refused(node: NodeView, thread: str, sequence: int) -> StepRefused:
         gate=row.gate,
         thread=thread,
         sequence=sequence,
+        repeated=repeated,
     )
 
 

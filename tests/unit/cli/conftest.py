@@ -55,7 +55,9 @@ async def _write(path: Path) -> None:
     shaped = [gate.check(_message(number, *step)) for number, step in enumerate([*STEPS, STEPS[0]], start=1)]
     candidates = [item for item in shaped if isinstance(item, Candidate)]
     decided: list[Decided] = [Admitted(candidate, candidate.recorded) for candidate in candidates[:-1]]
-    decided.append(Refused(candidates[-1], Refusal(Code.ONCE, GateName.LAWS, "send [the] same value", {"field": "x"})))
+    decided.append(
+        Refused(candidates[-1], Refusal(Code.POLICY_DENIED, GateName.POLICY, "ask for [the] grant", {"field": "x"}))
+    )
     store = SqliteStore.open(path, plan)
     await store.commit([advance(plan, initial_state(plan, THREAD), decided)])
     await store.close()

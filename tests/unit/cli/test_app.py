@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -33,9 +34,17 @@ def test_the_version_is_printed() -> None:
     assert (result.exit_code, result.stdout) == (0, f"relm {__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [["no_such"], ["check"], ["check", "x", "--no-such"], ["thread", "shew"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["no_such"], ["check"], ["check", "x", "--no-such"], ["thread", "shew"], ["dev", "x", "--port", "99999"]],
+)
 def test_a_command_line_that_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
-    assert CliRunner().invoke(app, arguments).exit_code == 2
+    plain, as_json = (CliRunner().invoke(app, [*arguments, *more]) for more in ([], ["--json"]))
+    assert (plain.exit_code, as_json.exit_code) == (2, 2)
+    assert "Error: " in plain.stderr
+    error = json.loads(as_json.stderr)["error"]
+    assert (error["code"], as_json.stdout) == ("query_refused", "")
+    assert f"(see `{error['witness']['command']} -h`)" in error["sentence"]
 
 
 def test_nothing_heavy_is_loaded_before_a_command_runs() -> None:

@@ -33,7 +33,8 @@ def test_the_permit_machine_passes_every_law() -> None:
     assert result.exit_code == 0, result.output
     laws = [line.split()[:2] for line in result.stdout.splitlines() if line.split()[:1] and line.split()[0] in set(Law)]
     assert laws == [[law, "pass"] for law in Law]
-    assert f"ok  permit  laws {load(PERMIT).laws_digest()}" in result.stdout
+    last = f"ok  permit: {len(Law)} laws hold; laws digest {load(PERMIT).laws_digest()}"
+    assert result.stdout.splitlines()[-1] == last
 
 
 def test_the_matrix_is_symmetric_and_every_dependent_pair_has_its_reason() -> None:
@@ -75,14 +76,69 @@ def test_a_broken_law_is_shown_with_its_witness_and_fails(tmp_path: Path) -> Non
     report = json.loads(as_json.stdout)
     (broken,) = [item for item in report["laws"] if item["law"] == Law.REQUIRES_ACYCLIC]
     assert (report["ok"], report["laws_digest"], broken["verdict"]) == (False, None, "fail")
+    count = len(report["laws"])
+    assert plain.stdout.splitlines()[-1] == f"failed  broken: 1 of {count} laws failed: {Law.REQUIRES_ACYCLIC}"
     assert {"a", "b"} <= set(json.dumps(broken["findings"][0]["witness"]).replace('"', " ").split())
 
 
-@pytest.mark.parametrize(("content", "exit_code"), [(None, 3), ("machine: [", 1), ("- 1", 1)])
-def test_a_file_that_is_no_machine_is_a_coded_error(tmp_path: Path, content: str | None, exit_code: int) -> None:
-    path = tmp_path / "machine.yaml"
-    if content is not None:
-        path.write_text(content)
+def test_laws_that_only_warn_are_counted_apart(tmp_path: Path) -> None:
+    path = tmp_path / "doubtful.yaml"
+    path.write_text(
+        "machine: doubtful\nversion: '1'\nclaims: {a: {}}\n"
+        "steps: {fact: {kind: process, asserts: [a]}, opinion: {kind: derivation, asserts: [a]}}\n"
+    )
     result = _check(str(path))
-    assert result.exit_code == exit_code
-    assert result.stderr.startswith(("not_found: ", "machine_invalid: "))
+    assert (result.exit_code, f"{len(Law)} laws hold, 1 with a warning;" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "exit_code", "said"),
+    [
+        ("machine.yaml", None, 3, "not_found: there is no machine file"),
+        ("machine.yaml", b"machine: [", 1, "machine_invalid: line 1 is not YAML"),
+        ("machine.yaml", b"- 1", 1, "machine_invalid: the file: write a mapping"),
+        (
+            "machine.yaml",
+            b"",
+            1,
+            "machine_invalid: the file declares nothing: write the keys machine, version and steps",
+        ),
+        ("machine.yaml", b"# nothing\n", 1, "machine_invalid: the file declares nothing"),
+        ("machine.yaml", b"machine: x\n\tversion: 1\n", 1, "indent with spaces, not with tabs"),
+        ("machine.yaml", b"\xff\xfe\x00", 1, "machine_invalid: write the machine file in UTF-8"),
+        ("machine.py", b"\x00\xff", 1, "machine_invalid: importing the machine failed: SyntaxError"),
+        ("machine.txt", b"machine: x", 1, "machine_invalid: name a .yaml or .py file"),
+    ],
+)
+def test_a_file_that_is_no_machine_is_a_coded_error(
+    tmp_path: Path, name: str, content: bytes | None, exit_code: int, said: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    result = _check(str(path))
+    assert (result.exit_code, result.stderr.splitlines()[0].count(said)) == (exit_code, 1), result.stderr
+    assert "next: relm check" not in result.stderr, "the command that was just typed"
+
+
+def test_a_folder_without_a_machine_says_what_belongs_there(tmp_path: Path) -> None:
+    folder = tmp_path / "desk.yaml"
+    folder.mkdir()
+    result = _check(str(folder))
+    assert (result.exit_code, "put desk.yaml.yaml or desk.yaml.py into the folder" in result.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("name", ["machine.yaml", "machine.py"])
+def test_a_machine_that_may_not_be_read_is_told_apart_from_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("")
+
+    def forbidden(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    result = _check(str(path))
+    assert (result.exit_code, result.stderr.startswith(f"unreachable: {path}: Permission denied")) == (4, True)

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from relmachine.cli.failure import Exit, command, exit_of
+from relmachine.cli.interrupt import resuming
 from relmachine.cli.options import JsonOption
 from relmachine.errors import Code, RelmError
 
@@ -25,6 +26,13 @@ def give_up(code: str, as_json: JsonOption = False) -> None:
         raise FileNotFoundError(2, "No such file", "/srv/x")
     if code == "os":
         raise PermissionError(13, "Permission denied", "/srv/x")
+    if code == "file":
+        raise FileExistsError(17, "File exists", "/srv/x")
+    if code == "interrupt":
+        raise KeyboardInterrupt
+    if code == "hinted":
+        with resuming(", with --id 9"):
+            raise KeyboardInterrupt
     if code == "told":
         raise RelmError(Code.UNREACHABLE, "start it with `relm dev`")
     raise RelmError(Code(code), "turn [round] and go back", place="[here]", many=[1, 2])
@@ -67,7 +75,7 @@ def test_with_json_the_error_is_json() -> None:
 
 
 def test_what_to_type_next_is_said_where_it_is_known() -> None:
-    assert "next: relm dev MACHINE" in _run("unreachable").stderr
+    assert "next: relm thread show THREAD" in _run("requires").stderr
     assert "next:" not in _run("not_json").stderr
     assert "next:" not in _run("told").stderr
 
@@ -76,6 +84,19 @@ def test_a_file_that_may_not_be_read_is_an_expected_error_too() -> None:
     closed, absent = _run("os"), _run("absent")
     assert (closed.exit_code, "/srv/x: Permission denied" in closed.stderr) == (Exit.UNREACHABLE, True)
     assert (absent.exit_code, "/srv/x: No such file" in absent.stderr) == (Exit.NOT_FOUND, True)
+
+
+def test_a_file_in_place_of_a_folder_is_told_as_such() -> None:
+    result = _run("file")
+    assert (result.exit_code, result.stderr) == (Exit.NOT_FOUND, "not_found: /srv/x is a file: name a folder\n")
+
+
+def test_an_interrupt_is_one_line_and_130() -> None:
+    plain, as_json, hinted = _run("interrupt"), _run("interrupt", "--json"), _run("hinted")
+    assert [plain.exit_code, as_json.exit_code, hinted.exit_code] == [Exit.INTERRUPTED] * 3 == [130] * 3
+    assert plain.stderr == "interrupted; run the same command again to go on\n"
+    assert json.loads(as_json.stderr) == {"interrupted": plain.stderr.strip()}
+    assert hinted.stderr == "interrupted; run the same command again to go on, with --id 9\n"
 
 
 def test_a_bug_is_no_expected_error() -> None:

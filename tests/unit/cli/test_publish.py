@@ -41,12 +41,13 @@ class _Node:
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status, self.body = status, body
-        self.path, self.sent = "", {}
+        self.path, self.asked, self.sent = "", "", {}
         self.content_type: str | None = None
 
 
 @contextmanager
-def _answering(folder: Path, status: int, answer: object) -> Iterator[_Node]:
+def _answering(folder: Path, status: int, answer: object, later: tuple[int, object] = (500, {})) -> Iterator[_Node]:
+    """A node that answers every step with `answer`, and a question for an outcome as `later` says."""
     node = _Node(status, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,6 +57,12 @@ def _answering(folder: Path, status: int, answer: object) -> Iterator[_Node]:
             self.send_response(node.status)
             self.end_headers()
             self.wfile.write(node.body)
+
+        def do_GET(self) -> None:
+            node.asked = self.path
+            self.send_response(later[0])
+            self.end_headers()
+            self.wfile.write(json.dumps(later[1]).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -136,6 +143,41 @@ def test_waiting_tells_the_outcome(tmp_path: Path) -> None:
     assert node.path.endswith("?wait=settled")
     assert (told.exit_code, "committed at sequence 7" in told.stdout, "checked" in told.stdout) == (0, True, True)
     assert json.loads(as_json.stdout) == COMMITTED
+
+
+def test_a_step_published_before_is_told_as_such_with_the_recorded_outcome(tmp_path: Path) -> None:
+    again = {**ACCEPTED, "duplicate": True}
+    with _answering(tmp_path, 202, again, later=(200, COMMITTED)) as node:
+        told, as_json = (_publish(tmp_path, "t1", "look", "--id", "9", *more) for more in ([], ["--json"]))
+    assert node.asked == "/threads/t1/steps/7"
+    assert told.stdout.startswith("published before: nothing changed, it was committed at sequence 7\n")
+    assert json.loads(as_json.stdout) == {**COMMITTED, "repeated": True}
+
+
+def test_a_step_published_before_and_not_decided_yet_is_no_fresh_one(tmp_path: Path) -> None:
+    absent = {"code": "not_found", "sentence": "nothing is decided", "witness": {}}
+    with _answering(tmp_path, 202, {**ACCEPTED, "duplicate": True}, later=(404, absent)):
+        result = _publish(tmp_path, "t1", "look", "--id", "9")
+    assert (result.exit_code, result.stdout.startswith("published before: it is already on the stream")) == (0, True)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_step_refused_before_is_told_as_such(tmp_path: Path, wait: bool) -> None:
+    first = (409, {**REFUSED, "repeated": True}) if wait else (202, {**ACCEPTED, "duplicate": True})
+    options = ["--id", "9", *(["--wait"] if wait else [])]
+    with _answering(tmp_path, *first, later=(409, REFUSED)):
+        told, as_json = (_publish(tmp_path, "t1", "look", *options, *more) for more in ([], ["--json"]))
+    assert (told.exit_code, as_json.exit_code) == (1, 1)
+    assert told.stderr.startswith("published before: nothing changed, it was refused\nrequires: first assert")
+    assert json.loads(as_json.stderr)["error"]["witness"]["repeated"] is True
+
+
+def test_a_first_publication_is_not_called_a_repeat(tmp_path: Path) -> None:
+    with _answering(tmp_path, 409, {**REFUSED, "repeated": False}):
+        refused = _publish(tmp_path, "t1", "look", "--wait")
+    with _answering(tmp_path, 200, COMMITTED):
+        committed = _publish(tmp_path, "t1", "look", "--wait")
+    assert "before" not in refused.stderr + committed.stdout
 
 
 def test_waiting_in_vain_is_no_success(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from relmachine.cli import output
 from relmachine.cli.app import app
+from relmachine.node.context import Context
 
 READING = [
     ["thread", "list"],
@@ -52,14 +56,29 @@ def test_a_thread_is_shown_as_tiers_with_what_is_settled_and_its_section(context
     assert shown == _json(context, "thread", "show", "case%201")
     assert shown["normal_form"] == "(receive)(check weigh)"
     assert shown["settled"] == ["checked", "received"]
-    assert shown["section"] == {"officers": ["Ann", "Bob", "[red]Cid[/]"]}
-    assert shown["settled_section"] == {"officers": ["Ann", "Bob"]}
+    assert shown["fields"] == {"officers": ["Ann", "Bob", "[red]Cid[/]"]}
+    assert shown["settled_fields"] == {"officers": ["Ann", "Bob"]}
     assert [event["step"] for event in shown["events"]] == ["receive", "check", "weigh"]
     rows = list(_rows(_run(context, "thread", "show", "case 1")))
     assert ["1", "receive@1"] in rows
     assert ["2", "check@2", "weigh@3"] in rows
-    assert ["settled", "checked,", "received"] in rows
+    assert ["received", "settled", "asserted", "by", "receive@1", "(anonymous)"] in rows
+    (weighed,) = [" ".join(row) for row in rows if row[0] == "weighed"]
+    assert weighed == "weighed effective asserted by weigh@3 (anonymous); it holds, and may still be taken back"
+    assert [(item["claim"], item["standing"]) for item in shown["claims"]] == [
+        ("received", "settled"),
+        ("checked", "settled"),
+        ("weighed", "effective"),
+    ]
     assert any("[red]Cid[/]" in " ".join(row) for row in rows)
+
+
+def test_ids_stay_on_one_line_however_narrow_the_terminal(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "WIDTH_WITHOUT_TERMINAL", 60)
+    history = _json(context, "thread", "list")[0]["history"]
+    for command in (["thread", "list"], ["sql", "select head, seq from threads"]):
+        (row,) = [row for row in _rows(_run(context, *command)) if any(history[:8] in word for word in row)]
+        assert any(word.endswith("…") and history.startswith(word[:-1]) for word in row), row
 
 
 @pytest.mark.parametrize("at", ["2", "history"])
@@ -78,11 +97,11 @@ def test_the_settled_section_leaves_judgements_out(context: Path) -> None:
 
 def test_refused_steps_are_listed_and_shown_with_their_witness(context: Path) -> None:
     (listed,) = _json(context, "rejected", "list")
-    assert (listed["code"], listed["sequence"], listed["witness"]) == ("once", 4, {"field": "x"})
+    assert (listed["code"], listed["sequence"], listed["witness"]) == ("policy_denied", 4, {"field": "x"})
     assert _json(context, "rejected", "list", "--thread", "case 1") == [listed]
     assert _json(context, "rejected", "show", "case 1", "4") == listed
     plain = _run(context, "rejected", "show", "case 1", "4").stdout
-    assert "once: send [the] same value" in plain
+    assert "policy_denied: ask for [the] grant" in plain
     assert "field: x" in plain
     assert "[the]" in _run(context, "rejected", "list").stdout
 
@@ -132,6 +151,47 @@ def test_a_folder_that_no_node_has_used_is_not_found(tmp_path: Path, arguments: 
     result = _run(tmp_path / "nowhere", *arguments)
     assert (result.exit_code, result.stderr.startswith("not_found: ")) == (3, True)
     assert "relm dev" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"{oops", b"\xb5\xff", b"[]", b'{"machine": "desk"}', None])
+def test_a_context_that_no_node_wrote_is_told_with_what_to_do(context: Path, content: bytes | None) -> None:
+    file = context / "context.json"
+    file.unlink()
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    result = _run(context, "thread", "list")
+    assert (result.exit_code, result.stderr.startswith("unreachable: remove this file")) == (4, True)
+    assert "relm dev" in result.stderr
+
+
+def test_a_context_that_may_not_be_read_is_told_apart(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    result = _run(context, "thread", "list")
+    assert (result.exit_code, "Permission denied" in result.stderr) == (4, True)
+
+
+def test_a_file_given_as_a_folder_is_told_as_such(context: Path) -> None:
+    result = _run(context / "store.db", "thread", "list")
+    assert (result.exit_code, "is a file: name the data folder" in result.stderr) == (3, True)
+
+
+def test_a_copied_folder_is_read_from_the_copy_and_has_no_node(context: Path, tmp_path_factory: Any) -> None:
+    running = Context.load(context).model_copy(update={"pid": os.getpid(), "nats_pid": os.getpid()})
+    running.save(context)
+    assert Context.load(context).running
+    copy = tmp_path_factory.mktemp("copied") / "copy"
+    shutil.copytree(context, copy)
+    (context / "store.db").unlink()
+    assert [line["label"] for line in _json(copy, "thread", "list")] == ["case 1"]
+    assert Context.load(copy).store_path == copy / "store.db"
+    assert not Context.load(copy).running
+    assert "does not run" in _run(copy, "publish", "t1", "receive").stderr
+    assert str(context) not in str(json.loads((context / "context.json").read_text())["store_path"])
 
 
 @pytest.mark.parametrize("arguments", READING)

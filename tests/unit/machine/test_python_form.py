@@ -176,6 +176,14 @@ def test_values_fit_their_field_s_type(kind: str, good: list[object], bad: list[
         assert caught.value.code is Code.OUTPUT_INVALID
 
 
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_a_sum_beyond_the_doubles_is_no_value_for_a_function(kind: str) -> None:
+    plan = FieldPlan("f", FieldType(kind), Machine("m").field("f", int, reducer="sum").reducer)
+    with pytest.raises(RelmError) as caught:
+        text_value(plan, '"5e+309"')
+    assert caught.value.code is Code.NUMBER_INVALID
+
+
 def test_times_come_back_as_the_same_moment() -> None:
     plan = FieldPlan("f", FieldType.DATETIME, Machine("m").field("f", str, reducer="max").reducer)
     moment = Check.model_validate({"officer": "x", "at": "2024-02-29T23:30:00.123456+05:30"}).at

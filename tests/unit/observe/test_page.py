@@ -5,9 +5,11 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from urllib.parse import quote
 
-from relmachine.observe.page import HEADERS, RejectionRow, ThreadRow, render
+from relmachine.observe.html import HEADERS
+from relmachine.observe.overview import Overview, RejectionRow, ThreadRow
+from relmachine.observe.page import render
 
-HOSTILE = [f"<script>alert({place})</script>'\"&" for place in range(16)]
+HOSTILE = [f"<script>alert({place})</script>'\"&" for place in range(17)]
 STATUS = {
     "phase": "READY",
     "machine": "permit",
@@ -15,8 +17,8 @@ STATUS = {
     "lag": {"journal": 0},
     "http": "http://127.0.0.1:8000",
 }
-THREAD = ThreadRow("case%2D1", 1234, 2, "(receive)(check note)", ["checked", "received"])
-REJECTION = RejectionRow("case%2D1", 7, "check", "laws", "requires", "publish receive first")
+THREAD = ThreadRow("case%201", 1234, 2, "(receive)(check note)", ["checked", "received"])
+REJECTION = RejectionRow("case%201", 7, "check", "laws", "requires", "publish receive first")
 
 
 class Page(HTMLParser):
@@ -45,23 +47,40 @@ class Page(HTMLParser):
 def page(**changes: object) -> Page:
     parts: dict[str, object] = {
         "status": STATUS,
-        "figures": {"committed": 8574, "settled_by_claim": {"received": 1434}},
+        "figures": {
+            "threads": 1500,
+            "committed": 8574,
+            "settled_by_claim": {"received": 1434},
+            "rejected_by": {"once": 2},
+        },
         "threads": [THREAD],
         "rejections": [REJECTION],
+        "gates": {"laws": {"questions": 4, "steps": 1000, "seconds": 0.5}},
     }
-    return Page(render(**{**parts, **changes}))  # pyright: ignore[reportArgumentType]
+    return Page(render(Overview(**{**parts, **changes})))  # pyright: ignore[reportArgumentType]
 
 
 def test_it_shows_machine_phase_figures_threads_and_rejections() -> None:
     shown = page().text
-    for part in ("permit", "READY", "8,574", "1,434", "(receive)(check note)", "checked, received", "case-1"):
+    for part in ("permit", "READY", "8,574", "1,434", "(receive)(check note)", "checked, received", "case 1"):
         assert part in shown
     for part in ("requires", "publish receive first", "http://127.0.0.1:8000"):
         assert part in shown
 
 
-def test_a_threads_link_leads_to_its_token() -> None:
-    assert ("a", "href", "/threads/case%252D1") in page().attributes
+def test_a_threads_links_lead_to_its_token() -> None:
+    for part in ("", "/section", "/events"):
+        assert ("a", "href", f"/threads/case%25201{part}") in page().attributes
+
+
+def test_a_settled_claim_is_drawn_against_all_threads() -> None:
+    assert [value for tag, _, value in page().attributes if tag == "meter"] == ["0", "1500", "1434"]
+
+
+def test_gates_are_told_with_what_they_cost() -> None:
+    shown = page().text.split()
+    place = shown.index("laws", shown.index("Gates"))
+    assert shown[place : place + 5] == ["laws", "1,000", "4", "125.00", "500.0"]
 
 
 def test_it_loads_itself_again() -> None:
@@ -72,7 +91,7 @@ def test_hostile_text_stays_text_everywhere() -> None:
     h = HOSTILE
     hostile = page(
         status={**STATUS, "machine": h[0], "version": h[1], "phase": h[2], h[3]: h[4], "lag": {h[5]: h[6]}},
-        figures={h[7]: 1, "rejected_by": {h[8]: 2}},
+        figures={h[7]: 1, "rejected_by": {h[8]: 2}, "settled_by_claim": {h[16]: 3}},
         threads=[ThreadRow(quote(h[9]), 1, 1, h[10], [h[11]])],
         rejections=[RejectionRow("t", 1, h[12], h[13], h[14], h[15])],
     )
