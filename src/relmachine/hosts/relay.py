@@ -10,17 +10,16 @@ costs no transaction of its own; when nothing is being committed, the relay make
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.hosts.queued import QueuedRows
 
 if TYPE_CHECKING:
+    from relmachine.kernel.proposal import OutboxRow
     from relmachine.store.port import Store
     from relmachine.stream.port import Feeds
 
@@ -53,8 +52,7 @@ class Relay:
 
     def __init__(self, store: Store, feeds: Feeds) -> None:
         self._store, self._feeds = store, feeds
-        self._subjects: OrderedDict[tuple[str, str], deque[OutboxRow]] = OrderedDict()
-        self._rows = 0
+        self._queued = QueuedRows()
         self._behind = True
         self._strangers: set[str] = set()
         self._arriving: list[OutboxRow] | None = None
@@ -67,7 +65,7 @@ class Relay:
     @property
     def waiting(self) -> int:
         """Rows in memory that are committed and not yet on a feed."""
-        return self._rows
+        return len(self._queued)
 
     def start(self) -> None:
         """Run; what an earlier life left goes first."""
@@ -84,8 +82,8 @@ class Relay:
         if self._arriving is not None:
             self._arriving.extend(direct)
         elif not self._behind:
-            self._take(direct)
-            self._behind = self._rows > ROWS_WAITING_MAX
+            self._queued.add(direct)
+            self._behind = len(self._queued) > ROWS_WAITING_MAX
         self._wake.set()
 
     def fall_behind(self) -> None:
@@ -111,29 +109,29 @@ class Relay:
         await asyncio.gather(self._task, return_exceptions=True)
         try:
             async with asyncio.timeout(CLOSE_SECONDS_MAX):
-                while self._rows and await self._emit():
+                while self._queued and await self._emit():
                     pass
             await self._drop()
         except Exception as error:
-            _log.warning("feeds unreachable, the rows stay in the outbox", error=repr(error), waiting=self._rows)
+            _log.warning("feeds unreachable, the rows stay in the outbox", error=repr(error), waiting=len(self._queued))
 
     async def _run(self) -> None:
         while True:
             try:
                 await self._work()
             except Exception as error:
-                _log.warning("feeds unreachable, will try again", error=repr(error), waiting=self._rows)
+                _log.warning("feeds unreachable, will try again", error=repr(error), waiting=len(self._queued))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _work(self) -> None:
-        while self._rows and await self._emit():
+        while self._queued and await self._emit():
             pass
-        stuck = self._rows
+        stuck = len(self._queued)
         if self._behind or self._strangers:
             await self._catch_up()
         elif asyncio.get_running_loop().time() >= self._look_again:
             await self._adopt_orphans()
-        if self._rows > stuck:
+        if len(self._queued) > stuck:
             return
         if stuck:
             await self._drop()
@@ -143,20 +141,10 @@ class Relay:
 
     async def _emit(self) -> int:
         """Publish some rows; how many left. A subject that did not take its rows goes behind all others."""
-        batch: list[OutboxRow] = []
-        for rows in self._subjects.values():
-            batch.extend(islice(rows, ROWS_PER_EMIT_MAX - len(batch)))
-            if len(batch) == ROWS_PER_EMIT_MAX:
-                break
+        batch = self._queued.first(ROWS_PER_EMIT_MAX)
         sent = await self._feeds.emit(batch)
         self._sent.extend(sent)
-        gone = set(sent)
-        for subject in dict.fromkeys((row.thread, row.kind) for row in batch):
-            left = deque(row for row in self._subjects.pop(subject) if row not in gone)
-            if left:
-                self._subjects[subject] = left
-        self._rows -= len(gone)
-        return len(gone)
+        return self._queued.tried(batch, sent)
 
     async def _catch_up(self) -> None:
         """Take what the store has of the strangers, or of all threads when behind, beside what is in memory."""
@@ -169,21 +157,20 @@ class Relay:
             self._behind, self._arriving = True, None
             raise
         arrived, self._arriving = self._arriving, None
-        known = {row for rows in self._subjects.values() for row in rows}
-        self._take(row for row in found if row not in known)
+        known = self._queued.rows()
+        self._queued.add(row for row in found if row not in known)
         if len(found) == ROWS_WAITING_MAX:
             self._behind = True
         else:
             known.update(found)
-            self._take(row for row in arrived if row not in known)
+            self._queued.add(row for row in arrived if row not in known)
 
     async def _adopt_orphans(self) -> None:
         """Threads whose rows were there at the last look as well, and nobody here is sending: their node is gone."""
         await self._drop()
         found = await self._store.unsent(ORPHANS_MAX)
         keys = {(row.seq, row.kind, row.thread) for row in found}
-        here = {thread for thread, _ in self._subjects}
-        self._strangers |= {thread for _, _, thread in keys & self._seen} - here
+        self._strangers |= {thread for _, _, thread in keys & self._seen} - self._queued.threads()
         self._seen = frozenset(keys)
         self._look_again = asyncio.get_running_loop().time() + ORPHAN_SECONDS
 
@@ -203,8 +190,3 @@ class Relay:
         with self.dropping() as sent:
             if sent:
                 await self._store.commit((), sent)
-
-    def _take(self, rows: Iterable[OutboxRow]) -> None:
-        for row in rows:
-            self._subjects.setdefault((row.thread, row.kind), deque()).append(row)
-            self._rows += 1
