@@ -19,9 +19,9 @@ from relmachine.machine.plan import Plan
 from relmachine.store import reading
 from relmachine.store.points import At
 from relmachine.store.port import Committed, Stale, Store
-from relmachine.store.rqlite import RqliteStore, open_reading
-from relmachine.store.rqlite_bounds import RqliteBounds
-from relmachine.store.rqlite_client import Level
+from relmachine.store.rqlite.bounds import RqliteBounds
+from relmachine.store.rqlite.client import Level
+from relmachine.store.rqlite.store import RqliteStore, open_reading
 from relmachine.store.sqlite import SqliteStore
 from relmachine.store.verify import verify
 from tests.contract.rqlite_between import Between, Fate

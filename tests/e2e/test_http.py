@@ -94,7 +94,7 @@ def test_a_step_published_again_has_its_recorded_outcome(serving: ServingNode) -
 def test_a_refused_step_stays_refused_under_its_id(serving: ServingNode) -> None:
     first = publish(serving, "again", "check", "1").json()
     publish(serving, "again", "receive", "2")
-    assert publish(serving, "again", "check", "1").json() == first
+    assert publish(serving, "again", "check", "1").json() == {**first, "repeated": True}
     assert publish(serving, "again", "check", "3").status_code == 200
 
 

@@ -27,7 +27,6 @@ from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law, Verdict
 from relmachine.observe.http_errors import STATUS
 from relmachine.store.opening import SCHEMA
-from relmachine.store.rqlite_bounds import RqliteBounds
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.topology import Topology
 from tests.contract.store_turns import Desk

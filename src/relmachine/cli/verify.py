@@ -14,7 +14,7 @@ from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption
 if TYPE_CHECKING:
     from relmachine.store.port import Reads
     from relmachine.store.verify import Report
-    from relmachine.store.verify_fault import Fault
+    from relmachine.store.verify.fault import Fault
 
 
 @command

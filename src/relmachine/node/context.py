@@ -71,7 +71,7 @@ class Context(BaseModel):
         `unreachable`.
         """
         if self.store_path is None:
-            from relmachine.store import rqlite  # its client comes with the extra "cluster"
+            from relmachine.store.rqlite import store as rqlite  # its client comes with the extra "cluster"
 
             store = await rqlite.open_reading(self.store_urls)
         else:

@@ -36,7 +36,7 @@ from relmachine.stream.server import NatsServer
 
 if TYPE_CHECKING:
     from relmachine.hosts.dapr import DaprHost
-    from relmachine.store.rqlite import RqliteStore
+    from relmachine.store.rqlite.store import RqliteStore
 
 
 STORE_FILE = "store.db"
@@ -121,7 +121,7 @@ async def _open_store(settings: Settings, plan: Plan) -> SqliteStore | RqliteSto
     """The replicated store when the node is told of its servers, else a file of its own."""
     if not settings.store_urls:
         return SqliteStore.open(settings.data_dir / STORE_FILE, plan, settings.limits)
-    from relmachine.store.rqlite import RqliteStore  # its client comes with the extra "cluster"
+    from relmachine.store.rqlite.store import RqliteStore  # its client comes with the extra "cluster"
 
     return await RqliteStore.open(settings.store_urls, plan, settings.limits)
 

@@ -101,13 +101,17 @@ def _gates(gates: Mapping[str, Mapping[str, float]]) -> str:
                 text(gate),
                 text(int(spent["steps"])),
                 text(int(spent["questions"])),
-                f"{spent['seconds'] * 1e3 / max(1, spent['questions']):,.2f}",
-                f"{spent['seconds'] * 1e6 / max(1, spent['steps']):,.1f}",
+                _each(spent["seconds"] * 1e3, spent["questions"]),
+                _each(spent["seconds"] * 1e6, spent["steps"]),
             )
             for gate, spent in gates.items()
         ),
         "No gate has been timed.",
     )
+
+
+def _each(total: float, count: float) -> str:
+    return f"{total / count:,.1f}" if count else ""
 
 
 def _threads(threads: Sequence[ThreadRow]) -> str:

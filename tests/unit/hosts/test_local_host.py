@@ -1,90 +1,21 @@
-"""Goal: turns of a thread never overlap, no hint is forgotten, nothing waits for ever. Method: a scripted round runner
-that is released step by step and records what ran beside what."""
+"""Goal: rounds are bounded, what fails waits alone, nothing waits for ever; beyond the host contract. Method: a scripted
+round runner that is released step by step and records what ran beside what."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 
 import pytest
 
 from relmachine.hosts import parking
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
-
-
-class ScriptedRounds:
-    """Each thread has a stream of `available` sequences; a turn takes one sequence, after `gate` opens."""
-
-    def __init__(self, available: Mapping[str, int]) -> None:
-        self.available = dict(available)
-        self.cursors = dict.fromkeys(available, 0)
-        self.running: list[str] = []
-        self.rounds: list[list[str]] = []
-        self.most_rounds = 0
-        self.in_flight = 0
-        self.gate = asyncio.Event()
-        self.started = asyncio.Event()
-        self.error: Exception | None = None
-        self.bad: str | None = None
-
-    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
-        assert not set(threads) & set(self.running), "two turns of one thread at once"
-        self.running.extend(threads)
-        self.rounds.append(list(threads))
-        self.in_flight += 1
-        self.most_rounds = max(self.most_rounds, self.in_flight)
-        self.started.set()
-        await self.gate.wait()
-        self.in_flight -= 1
-        for thread in threads:
-            self.running.remove(thread)
-        if self.bad in threads:
-            raise ValueError(f"{self.bad} is broken")
-        for thread in threads:
-            self.cursors[thread] = min(self.cursors[thread] + 1, self.available[thread])
-        if self.error is not None:
-            raise self.error
-        return {thread: self.cursors[thread] for thread in threads}
+from tests.contract.host_rounds import ScriptedRounds
 
 
 def scenario(work: Coroutine[object, object, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 10))
-
-
-def test_turns_go_on_until_the_hint_is_reached() -> None:
-    async def work() -> None:
-        rounds = ScriptedRounds({"a": 3})
-        rounds.gate.set()
-        assert await LocalHost(rounds, Limits()).advance("a", 3) == 3
-        assert rounds.rounds == [["a"]] * 3
-
-    scenario(work())
-
-
-def test_hints_that_come_during_a_turn_share_the_next_one() -> None:
-    async def work() -> None:
-        rounds = ScriptedRounds({"a": 2})
-        host = LocalHost(rounds, Limits())
-        first = asyncio.create_task(host.advance("a", 1))
-        await rounds.started.wait()
-        others = [asyncio.create_task(host.advance("a", 2)) for _ in range(5)]
-        await asyncio.sleep(0)
-        rounds.gate.set()
-        assert await first == 1
-        assert await asyncio.gather(*others) == [2] * 5
-        assert len(rounds.rounds) == 2
-
-    scenario(work())
-
-
-def test_a_hint_beyond_what_can_be_read_is_answered_with_the_cursor() -> None:
-    async def work() -> None:
-        rounds = ScriptedRounds({"a": 1})
-        rounds.gate.set()
-        assert await LocalHost(rounds, Limits()).advance("a", 9) == 1
-
-    scenario(work())
 
 
 def test_rounds_in_flight_and_threads_per_round_are_bounded() -> None:

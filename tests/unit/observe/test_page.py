@@ -80,7 +80,7 @@ def test_a_settled_claim_is_drawn_against_all_threads() -> None:
 def test_gates_are_told_with_what_they_cost() -> None:
     shown = page().text.split()
     place = shown.index("laws", shown.index("Gates"))
-    assert shown[place : place + 5] == ["laws", "1,000", "4", "125.00", "500.0"]
+    assert shown[place : place + 5] == ["laws", "1,000", "4", "125.0", "500.0"]
 
 
 def test_it_loads_itself_again() -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from relmachine.store import tables
 from relmachine.store.opening import SCHEMA, birth, description, plan_row
-from relmachine.store.rqlite_bounds import RqliteBounds
-from relmachine.store.rqlite_pieces import dropping, grouped, piece, request
-from relmachine.store.rqlite_statements import fragments, inserts, joined
+from relmachine.store.rqlite.bounds import RqliteBounds
+from relmachine.store.rqlite.pieces import dropping, grouped, piece, request
+from relmachine.store.rqlite.statements import fragments, inserts, joined
 from relmachine.store.sqlite import SqliteStore
 from tests.contract.store_turns import Desk
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
-from relmachine.store.rqlite_client import Level, RqliteClient
-from relmachine.store.rqlite_selecting import bounded, select, single
+from relmachine.store.rqlite.client import Level, RqliteClient
+from relmachine.store.rqlite.selecting import bounded, select, single
 
 QUERIES = {
     "SELECT 1": "SELECT 1",

@@ -13,9 +13,9 @@ from relmachine.errors import Code
 from relmachine.kernel.advance import advance
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, Decided, GateName, Refusal, Refused
-from relmachine.store import verify_threads
 from relmachine.store.sqlite import SqliteStore
 from relmachine.store.verify import Report, verify
+from relmachine.store.verify import threads as verify_threads
 from tests.contract.store_turns import Desk, desk
 
 Forged = tuple[str, dict[str, object]]

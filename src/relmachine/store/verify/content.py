@@ -12,7 +12,7 @@ from relmachine.store.points import Point, pages, table_rows
 from relmachine.store.port import Reads
 from relmachine.store.sections import contributions_until
 from relmachine.store.snapshots import snapshot_text
-from relmachine.store.verify_fault import Fault, elsewhere, reason, shown
+from relmachine.store.verify.fault import Fault, elsewhere, reason, shown
 
 _FIBERS = "SELECT fiber_id FROM fibers WHERE fiber_id > ? ORDER BY fiber_id LIMIT 500"
 _ELEMENTS = "SELECT count(*) FROM fiber_elements WHERE fiber_id = ?"

@@ -15,7 +15,7 @@ from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.plan import Plan
 from relmachine.store.deciding import asked
-from relmachine.store.rqlite_client import RqliteClient
+from relmachine.store.rqlite.client import RqliteClient
 from relmachine.store.snapshots import is_due
 from relmachine.store.turn_rows import section_data
 

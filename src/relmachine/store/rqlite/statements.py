@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from relmachine.store.rqlite_client import Statement
+from relmachine.store.rqlite.client import Statement
 from relmachine.store.tables import Target
 
 

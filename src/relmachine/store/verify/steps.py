@@ -11,7 +11,7 @@ from relmachine.store import tables
 from relmachine.store.points import pages
 from relmachine.store.port import Reads
 from relmachine.store.tables import Target
-from relmachine.store.verify_rows import BEFORE_ALL, Ahead
+from relmachine.store.verify.rows import BEFORE_ALL, Ahead
 
 Row = tuple[object, ...]
 Rows = dict[Target, list[Row]]

@@ -18,7 +18,7 @@ from relmachine.store.declaration import load_plan, same_laws
 from relmachine.store.opening import SCHEMA_VERSION, description, plan_row
 from relmachine.store.points import table_rows
 from relmachine.store.port import Reads
-from relmachine.store.verify_fault import Fault, elsewhere, reason
+from relmachine.store.verify.fault import Fault, elsewhere, reason
 
 _PLANS = "SELECT plan_digest, machine, version, laws_digest, matrix_digest, declaration FROM plans ORDER BY rowid"
 _STORE_ID = re.compile("[0-9a-f]{32}")

@@ -10,8 +10,8 @@ import orjson
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.store.outcomes import receipt
 from relmachine.store.port import Reads
-from relmachine.store.verify_fault import Fault, reason, shown
-from relmachine.store.verify_rows import StoredCommit
+from relmachine.store.verify.fault import Fault, reason, shown
+from relmachine.store.verify.rows import StoredCommit
 
 _Item = dict[str, object]
 _LISTS = {"journal": "outcomes", "out": "transitions", "rejected": "rejections"}

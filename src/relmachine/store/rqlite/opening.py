@@ -16,8 +16,8 @@ from relmachine.store.opening import (
     plan_row,
     statements,
 )
-from relmachine.store.rqlite_client import Refused, RqliteClient, Statement, Unknown, refusal
-from relmachine.store.rqlite_statements import inserts
+from relmachine.store.rqlite.client import Refused, RqliteClient, Statement, Unknown, refusal
+from relmachine.store.rqlite.statements import inserts
 
 _HAS_SCHEMA = "SELECT 1 FROM sqlite_master WHERE name = 'meta'"
 _META = "SELECT key, value FROM meta"

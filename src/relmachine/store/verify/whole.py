@@ -13,11 +13,11 @@ from typing import cast
 
 from relmachine.errors import Code, RelmError
 from relmachine.store.port import Reads, Stills
-from relmachine.store.verify_content import check_fibers, check_snapshots
-from relmachine.store.verify_fault import Fault, elsewhere, reason
-from relmachine.store.verify_plans import check_description, read_plans
-from relmachine.store.verify_threads import Walk
-from relmachine.store.verify_totals import check_totals
+from relmachine.store.verify.content import check_fibers, check_snapshots
+from relmachine.store.verify.fault import Fault, elsewhere, reason
+from relmachine.store.verify.plans import check_description, read_plans
+from relmachine.store.verify.threads import Walk
+from relmachine.store.verify.totals import check_totals
 
 Progress = Callable[[int, int], None]
 """Called with (events verified, events in all)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from relmachine.store.port import Reads
-from relmachine.store.verify_fault import Fault, elsewhere
+from relmachine.store.verify.fault import Fault, elsewhere
 
 _COUNTED = ("events", "histories", "thread_events", "rejections", "receipts", "transitions", "commits", "threads")
 _HANGING = ("event_claims", "event_contributions", "history_extensions", "outbox", "fibers", "section_snapshots")

@@ -19,9 +19,9 @@ from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.deciding import asked
-from relmachine.store.rqlite_client import Done, Refused, RqliteClient, Statement, Unknown, refusal
-from relmachine.store.rqlite_pieces import Piece, dropping, grouped, piece, request
-from relmachine.store.rqlite_snapshots import Snapshots
+from relmachine.store.rqlite.client import Done, Refused, RqliteClient, Statement, Unknown, refusal
+from relmachine.store.rqlite.pieces import Piece, dropping, grouped, piece, request
+from relmachine.store.rqlite.snapshots import Snapshots
 from relmachine.store.turn_rows import HEADS, Head
 
 STALE = "stale"

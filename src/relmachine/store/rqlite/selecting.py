@@ -15,7 +15,7 @@ import orjson
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.store.port import Table
-from relmachine.store.rqlite_client import Level, Refused, RqliteClient
+from relmachine.store.rqlite.client import Level, Refused, RqliteClient
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|--[^\n]*|/\*.*?\*/)|(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^]]*\])"""

@@ -15,9 +15,9 @@ from relmachine.kernel.state import dump_state
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.fiber_rows import fiber_rows
-from relmachine.store.rqlite_bounds import RqliteBounds
-from relmachine.store.rqlite_client import Statement
-from relmachine.store.rqlite_statements import Fragment, fragments, insert_text, inserts, joined
+from relmachine.store.rqlite.bounds import RqliteBounds
+from relmachine.store.rqlite.client import Statement
+from relmachine.store.rqlite.statements import Fragment, fragments, insert_text, inserts, joined
 from relmachine.store.turn_rows import Rows, begin_rows, content_rows, fence_rows, new_fibers
 
 SENT = """

@@ -9,12 +9,12 @@ from relmachine.gates.laws import AdmissionGate
 from relmachine.kernel.proposal import OutboxRow
 from relmachine.machine.plan import Plan
 from relmachine.store.port import Reads
-from relmachine.store.verify_decided import Told, told
-from relmachine.store.verify_fault import Fault
-from relmachine.store.verify_gate import AdmissionAgain
-from relmachine.store.verify_rows import Ahead, stored_commits, stored_outbox, stored_threads
-from relmachine.store.verify_steps import stored_steps
-from relmachine.store.verify_thread import ThreadCheck
+from relmachine.store.verify.decided import Told, told
+from relmachine.store.verify.fault import Fault
+from relmachine.store.verify.gate import AdmissionAgain
+from relmachine.store.verify.rows import Ahead, stored_commits, stored_outbox, stored_threads
+from relmachine.store.verify.steps import stored_steps
+from relmachine.store.verify.thread import ThreadCheck
 
 STEPS_PER_SOLVE = 1000
 """Steps that one solve decides again: a solve costs a millisecond before its first step."""

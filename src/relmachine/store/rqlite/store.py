@@ -20,11 +20,11 @@ from relmachine.store.deciding import (
     states_of,
 )
 from relmachine.store.port import CommitOutcome, Committed, Receipt, Stale, Table
-from relmachine.store.rqlite_bounds import RqliteBounds
-from relmachine.store.rqlite_client import Level, RqliteClient
-from relmachine.store.rqlite_opening import read_meta, settle_schema
-from relmachine.store.rqlite_selecting import select
-from relmachine.store.rqlite_writing import RqliteWriter
+from relmachine.store.rqlite.bounds import RqliteBounds
+from relmachine.store.rqlite.client import Level, RqliteClient
+from relmachine.store.rqlite.opening import read_meta, settle_schema
+from relmachine.store.rqlite.selecting import select
+from relmachine.store.rqlite.writing import RqliteWriter
 
 
 class RqliteReading:

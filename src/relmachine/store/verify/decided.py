@@ -18,8 +18,8 @@ from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import Plan, Reducer, StepPlan
 from relmachine.store import tables
-from relmachine.store.verify_fault import Fault, reason, shown
-from relmachine.store.verify_steps import StoredStep
+from relmachine.store.verify.fault import Fault, reason, shown
+from relmachine.store.verify.steps import StoredStep
 
 _ADMISSION = frozenset({Code.REQUIRES, Code.CONTEST_ABSENT, Code.VETO_TOO_LATE, Code.ONCE})
 _DIGEST = re.compile("[0-9a-f]{64}")

@@ -13,8 +13,8 @@ from relmachine.gates.port import LawCase
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
 from relmachine.machine.plan import Plan
-from relmachine.store.verify_decided import Told, fault_at, is_cut
-from relmachine.store.verify_fault import Fault, shown
+from relmachine.store.verify.decided import Told, fault_at, is_cut
+from relmachine.store.verify.fault import Fault, shown
 
 Verdicts = Mapping[tuple[str, int], Refusal | None]
 """By thread and sequence: None for an admitted step. Absent are steps that admission did not decide."""

@@ -18,12 +18,12 @@ from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.port import Reads
 from relmachine.store.tables import Target
-from relmachine.store.verify_decided import Told, fault_at
-from relmachine.store.verify_fault import Fault, reason, shown
-from relmachine.store.verify_gate import Verdicts, agreed
-from relmachine.store.verify_outbox import Feeds
-from relmachine.store.verify_rows import StoredCommit, StoredThread
-from relmachine.store.verify_steps import Row, StoredStep
+from relmachine.store.verify.decided import Told, fault_at
+from relmachine.store.verify.fault import Fault, reason, shown
+from relmachine.store.verify.gate import Verdicts, agreed
+from relmachine.store.verify.outbox import Feeds
+from relmachine.store.verify.rows import StoredCommit, StoredThread
+from relmachine.store.verify.steps import Row, StoredStep
 
 
 class ThreadCheck:

@@ -20,7 +20,7 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.store.port import Table
-from relmachine.store.rqlite_bounds import MIB, RqliteBounds
+from relmachine.store.rqlite.bounds import MIB, RqliteBounds
 
 Statement = tuple[object, ...]
 """The text of a statement and its parameters."""

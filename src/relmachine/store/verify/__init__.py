@@ -1,0 +1,5 @@
+"""Recomputing every id, digest and decision of a store from its events."""
+
+from relmachine.store.verify.whole import Report, verify
+
+__all__ = ["Report", "verify"]
