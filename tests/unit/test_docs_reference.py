@@ -18,6 +18,7 @@ from relmachine.errors import Code
 from relmachine.gates import deciding
 from relmachine.gates.classes import SizeBounds
 from relmachine.gates.opa_bounds import OpaBounds
+from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import Repeated
 from relmachine.machine.footprint import Rule
@@ -58,10 +59,11 @@ def test_the_statuses_of_http_are_those_of_the_code() -> None:
         ("## Limits of a turn and its wire", Limits),
         ("## Bounds of the stream", StreamBounds),
         ("## Bounds of the policy server", OpaBounds),
+        ("## Bounds of the calls between nodes", DaprBounds),
     ],
 )
 def test_every_bound_has_its_line_with_its_default(
-    heading: str, bounds: type[Limits | StreamBounds | OpaBounds]
+    heading: str, bounds: type[Limits | StreamBounds | OpaBounds | DaprBounds]
 ) -> None:
     told = [(code(row[0]), number(row[1])) for row in rows(section(page("limits.md"), heading))]
     assert told == [([item.name], item.default) for item in fields(bounds) if not isinstance(item.default, str)]

@@ -7,8 +7,8 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from relmachine.cluster.logins import write_private
 from relmachine.errors import Code, RelmError
+from relmachine.node.private import write_private
 from relmachine.stream.folder import Folder
 
 _PID_FILE = "supervisor.pid"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relmachine.errors import Code, RelmError
+from relmachine.node.private import write_private
 
 FILE_NAME = "logins.json"
 
@@ -60,14 +59,3 @@ def load_or_create(folder: Path) -> Logins:
     if not path.exists():
         write_private(path, Logins().model_dump_json(indent=2))
     return Logins.load(folder)
-
-
-def write_private(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write `text` in one move into a file that never had more rights than `mode`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-    temporary.replace(path)

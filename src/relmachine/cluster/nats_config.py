@@ -71,6 +71,7 @@ def _cluster(member: NatsMember, members: Sequence[NatsMember], route: Login) ->
         "  name: relm\n"
         f"  listen: {member.host}:{member.route_port}\n"
         f'  authorization {{ user: {route.user}, password: "{route.password}" }}\n'
+        "  no_advertise: true\n"  # clients know every server; to one that they were told of, nats-py brings no login
         f"  routes [\n{routes}  ]\n"
         "}\n"
     )

@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relmachine.cluster.kind import Kind
-from relmachine.cluster.logins import write_private
 from relmachine.cluster.spec import ClusterSpec
 from relmachine.errors import Code, RelmError
+from relmachine.node.private import write_private
 
 FILE_NAME = "cluster.json"
 

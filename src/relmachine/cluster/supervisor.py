@@ -13,10 +13,10 @@ import structlog
 from relmachine.cluster import logs
 from relmachine.cluster.keeper import Keeper
 from relmachine.cluster.leftovers import end_leftovers
-from relmachine.cluster.logins import write_private
 from relmachine.cluster.spec import ClusterPlan, ProcessSpec
 from relmachine.cluster.state import ClusterState, Failure, Phase, ProcessState, Stage, Wish
 from relmachine.errors import Code, RelmError
+from relmachine.node.private import write_private
 
 _log = structlog.get_logger(__name__)
 

@@ -60,4 +60,4 @@ def decode_outcome(body: bytes) -> Outcome:
         return _OUTCOME.validate_json(body)
     except ValidationError:
         text = body[:200].decode("utf-8", "replace")
-        return Failed(code=Code.UNREACHABLE, sentence=f"a node of another version answered: {text}")
+        return Failed(code=Code.UNREACHABLE, sentence=f"a node died answering, or is of another version: {text!r}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relmachine.errors import Code, RelmError
+from relmachine.node.private import write_private
 from relmachine.store import sqlite
 from relmachine.store.port import Reads
 
@@ -38,14 +39,12 @@ class Context(BaseModel):
     """The data folder that the node runs on. A copy of it has the store, but not the node."""
 
     def save(self, folder: Path) -> None:
-        """Write the file in one move, so that a reader never sees half of it."""
+        """Write the file in one move, so that a reader never sees half of it, and nobody else its logins."""
         home = folder.resolve()
         store = None if self.store_path is None else self.store_path.resolve()
         inside = store.relative_to(home) if store is not None and store.is_relative_to(home) else store
-        temporary = folder / f"{FILE_NAME}.{os.getpid()}"
         written = self.model_copy(update={"store_path": inside, "folder": home})
-        temporary.write_text(written.model_dump_json(indent=2), encoding="utf-8")
-        temporary.replace(folder / FILE_NAME)
+        write_private(folder / FILE_NAME, written.model_dump_json(indent=2))
 
     @classmethod
     def load(cls, folder: Path) -> Context:

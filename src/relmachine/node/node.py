@@ -137,7 +137,7 @@ class Node:
             laws_digest=self._plan.laws_digest,
             store_path=None if self.settings.store_urls else (self.settings.data_dir / STORE_FILE).resolve(),
             store_urls=self.settings.store_urls,
-            nats_url=self._parts.stream.url,
+            nats_url=self._parts.stream.address,
             http_url=self._parts.http_url,
             pid=os.getpid() if running else None,
             nats_pid=server.pid if running and server is not None and server.running else None,

@@ -97,14 +97,10 @@ class TolerantClient(Client):
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         try:
-            found = await super()._process_headers(headers)  # pyright: ignore[reportUnknownMemberType]
+            return await super()._process_headers(headers)  # pyright: ignore[reportUnknownMemberType]
         except Exception as error:
             _log.debug("headers_unreadable", error=repr(error))
             return None
-        if found and headers is not None and not headers.startswith(b"NATS/1.0 "):
-            found.pop("Status", None)  # a header of that name is not the server's word
-            found.pop("Description", None)
-        return found
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None

@@ -11,7 +11,7 @@ from nats.errors import Error
 from relmachine.errors import Code, RelmError
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.client import TolerantClient
-from relmachine.stream.connection import Connection, unreachable
+from relmachine.stream.connection import Connection, unreachable, without_logins
 from relmachine.stream.replies import Replies
 
 _log = structlog.get_logger(__name__)
@@ -60,12 +60,13 @@ def addresses(url: str) -> list[str]:
             Client._parse_server_uri(address)  # pyright: ignore[reportPrivateUsage]
     except (Error, ValueError) as error:
         found = []
-        detail = str(error)
+        detail = without_logins(str(error))
     else:
         detail = "no address"
     if not found:
         sentence = "give the address of a NATS server as nats://HOST:PORT, several of one cluster separated by commas"
-        raise RelmError(Code.UNREACHABLE, f"{sentence}; {url!r} is none", url=url, detail=detail)
+        given = without_logins(url)
+        raise RelmError(Code.UNREACHABLE, f"{sentence}; {given!r} is none", url=given, detail=detail)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,15 @@ _log = structlog.get_logger(__name__)
 class Connection:
     """A client with its JetStream context and its inbox. Made by `connecting.connect`.
 
-    `url` is one address, or several of one cluster separated by commas. `generation` counts how often the connection
+    `address` is where it connects, several servers of one cluster separated by commas, with their logins; `url` is the
+    same to be shown, without logins. `generation` counts how often the connection
     was lost and found. `closing` says that its end is wanted.
     """
 
-    def __init__(self, client: TolerantClient, url: str, bounds: StreamBounds) -> None:
+    def __init__(self, client: TolerantClient, address: str, bounds: StreamBounds) -> None:
         self.client = client
-        self.url = url
+        self.address = address
+        self.url = without_logins(address)
         self.bounds = bounds
         self.jetstream: JetStreamContext = client.jetstream(  # pyright: ignore[reportUnknownMemberType]
             timeout=bounds.answer_seconds_max
@@ -87,8 +90,14 @@ class Connection:
         return unreachable(self.url, cause or ConnectionError("the connection was given up"))
 
 
-def unreachable(url: str, error: BaseException) -> RelmError:
+def without_logins(address: str) -> str:
+    """The address to be shown: a login in it is for servers, not for logs and pages."""
+    return re.sub(r"(^|//|,\s*)[^/,@\s]*@", r"\1", address)
+
+
+def unreachable(address: str, error: BaseException) -> RelmError:
     """The error for a stream that does not answer."""
+    url = without_logins(address)
     return RelmError(
         Code.UNREACHABLE,
         f"nobody answers at {url}: start a NATS server with JetStream there (`nats-server -js`), or name one that runs "

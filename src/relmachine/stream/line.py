@@ -62,7 +62,7 @@ class Line:
                 raise unreachable(broken.url, ConnectionError("the publisher was closed"))
             bounds = broken.bounds
             self._connection = await connect(
-                broken.url,
+                broken.address,
                 name=_NAME,
                 bounds=bounds,
                 reconnect=False,

@@ -72,8 +72,13 @@ class NatsStream:
         raise AssertionError("the stack swallows no error")
 
     @property
+    def address(self) -> str:
+        """Where clients connect, with logins where there are any."""
+        return self.connection.address
+
+    @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The address to be shown, without logins."""
         return self.connection.url
 
     def follow(

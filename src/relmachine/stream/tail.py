@@ -13,11 +13,11 @@ from sys import getsizeof
 from relmachine.kernel.envelope import Message
 from relmachine.stream.bounds import StreamBounds
 
-MESSAGE_OVERHEAD_BYTES = 384
+MESSAGE_OVERHEAD_BYTES = 336
 """Memory of a message beside its body and its two texts: the object, its places by sequence and in its thread, and
 its mark when it is finished. Measured on CPython 3.11 with the tables at their emptiest (`test_tail.py` measures)."""
 
-THREAD_OVERHEAD_BYTES = 320
+THREAD_OVERHEAD_BYTES = 160
 """Memory of a thread with messages, beside its text."""
 
 CUT_OVERHEAD_BYTES = 224

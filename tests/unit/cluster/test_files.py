@@ -13,12 +13,13 @@ import pytest
 from relmachine.cluster import logs
 from relmachine.cluster.holding import holding, supervisor_pid
 from relmachine.cluster.kind import Kind
-from relmachine.cluster.logins import FILE_NAME, Logins, load_or_create, write_private
+from relmachine.cluster.logins import FILE_NAME, Logins, load_or_create
 from relmachine.cluster.ports import check_free, free_block, ports, taken
 from relmachine.cluster.running import first_port, recorded
 from relmachine.cluster.spec import ClusterSpec
 from relmachine.cluster.state import ClusterState, Wish
 from relmachine.errors import Code, RelmError
+from relmachine.node.private import write_private
 
 
 def spec(folder: Path, port: int = 20_000) -> ClusterSpec:

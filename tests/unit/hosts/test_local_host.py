@@ -1,5 +1,5 @@
-"""Goal: rounds are bounded, what fails waits alone, nothing waits for ever; beyond the host contract. Method: a scripted
-round runner that is released step by step and records what ran beside what."""
+"""Goal: rounds are bounded, what fails waits alone, nothing waits for ever (beyond the host contract). Method: a
+scripted round runner that is released step by step and records what ran beside what."""
 
 from __future__ import annotations
 
