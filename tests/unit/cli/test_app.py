@@ -13,6 +13,7 @@ from relmachine.cli.app import app
 from relmachine.version import __version__
 
 COMMANDS = ["dev", "demo", "check", "publish", "replay", "thread", "section", "rejected", "verify", "sql"]
+COMMANDS += ["up", "status", "down", "servers"]
 HEAVY = "pydantic fastapi uvicorn nats clingo regopy langgraph rich orjson structlog relmachine.machine.machine"
 
 
