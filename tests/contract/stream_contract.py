@@ -481,8 +481,10 @@ class StreamContract(ABC):
                     feeds = NatsFeeds(connection, narrow.topology)
                     large = OutboxRow("t", 1, "out", orjson.dumps({"thread": "t", "text": "x" * 3000}).decode())
                     good = [row("u", n, "out") for n in range(1, 4)]
+                    before = connection.client.stats["out_msgs"]
                     with structlog.testing.capture_logs() as logs:
                         assert list(await feeds.emit([large, row("t", 2, "out"), *good])) == good
+                    assert connection.client.stats["out_msgs"] - before < 8, "it was tried again at once"
                     assert [entry["thread"] for entry in logs if entry["event"] == "feed_row_not_taken"] == ["t"]
                     assert (feeds.refused, feeds.held) == (1, 1)
                 finally:

@@ -254,7 +254,14 @@ def _levels(logs: Sequence[MutableMapping[str, object]]) -> set[object]:
     return {entry["log_level"] for entry in logs if entry["event"] == "stream_disconnected"}
 
 
-def test_closing_ends_though_the_server_is_frozen_and_nothing_can_be_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flushed", [False, True])
+def test_closing_ends_though_the_server_is_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flushed: bool
+) -> None:
+    """Nothing can be sent any more: the server froze before the last flush, or right after it."""
+
+    async def nothing(**_: object) -> None: ...
+
     async def test() -> None:
         server = NatsServer(tmp_path)
         await server.start()
@@ -264,6 +271,8 @@ def test_closing_ends_though_the_server_is_frozen_and_nothing_can_be_sent(tmp_pa
         try:
             transport = stream.connection.client._transport
             assert transport is not None
+            if flushed:
+                monkeypatch.setattr(stream.connection.client, "flush", nothing)
             transport.write(b"PUB x 64000000\r\n" + bytes(64_000_000))  # more than the sockets hold
             async with asyncio.timeout(5):
                 await stream.close()
