@@ -17,9 +17,11 @@ from relmachine.hosts import dapr_placement, dapr_sidecar
 from relmachine.hosts.dapr_placement import Placement, PlacementPorts, Scheduler, SchedulerPorts
 from relmachine.hosts.dapr_sidecar import Sidecar, SidecarPorts
 from relmachine.servers import locate
-from tests.cluster.ports import free_ports
+from tests.contract.rqlite_servers import free_ports
 
 PROGRAMS = ("daprd", "placement", "scheduler")
+PORTS_MAX = 30
+"""Enough for placement, scheduler and four sidecars."""
 
 
 def programs() -> dict[str, str]:
@@ -39,7 +41,7 @@ class DaprCluster:
         self.folder, self.machine = folder, machine
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._programs = programs()
-        self._ports = free_ports()
+        self._ports = free_ports(PORTS_MAX)
         port = self._port
         self.placement = Placement("placement-0", PlacementPorts(port(), port(), port(), port()), {})
         self.placement = replace(self.placement, members={self.placement.id: f"127.0.0.1:{self.placement.ports.raft}"})
@@ -126,7 +128,7 @@ class DaprCluster:
         )
 
     def _port(self) -> int:
-        return next(self._ports)
+        return self._ports.pop()
 
     def _spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

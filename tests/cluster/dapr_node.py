@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import uvloop
+
 from relmachine.hosts.dapr import DaprHost
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
@@ -42,4 +44,4 @@ async def main(machine: str, sidecar: str, listen: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))
+    uvloop.run(main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))

@@ -102,12 +102,16 @@ def play(cluster: DaprCluster, scenario: Scenario) -> None:
     asyncio.run(played())
 
 
-def test_the_other_node_takes_the_threads_of_one_that_is_killed(cluster: DaprCluster) -> None:
+def test_the_other_node_takes_the_threads_of_one_that_is_killed_until_it_is_back(cluster: DaprCluster) -> None:
     async def scenario(cluster: DaprCluster, lines: dict[str, SidecarCaller]) -> None:
         moving = (await held(cluster, lines["b"]))["a"]
         cluster.kill("node a")
         await gap(lines["b"], moving, "node killed")
         assert moving <= (await held(cluster, lines["b"]))["b"]
+        cluster.start_node("a")
+        async with asyncio.timeout(START_SECONDS_MAX):
+            await until_placed(lines["a"])
+            await until_held(cluster, lines["a"], "a")
 
     play(cluster, scenario)
 

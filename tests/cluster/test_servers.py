@@ -99,6 +99,7 @@ def test_a_server_of_each_may_die_while_written_to(tmp_path: Path) -> None:
     async def run() -> None:
         async with running(servers(tmp_path)) as cluster:
             client = await connected(cluster, Logins.load(tmp_path).core)
+            assert client.client.discovered_servers == []  # it would bring no login to those
             await client.jetstream.add_stream(name="steps", subjects=["relm.permit.step.*.*"], num_replicas=3)
             await stored(cluster, ["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT"])
             for number in range(STEPS):

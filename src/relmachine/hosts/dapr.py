@@ -124,7 +124,8 @@ class DaprHost:
     async def close(self) -> None:
         """See `Host.close`. Calls on the way end within `call_seconds_max`; then the sidecar takes the threads away
         within `leave_seconds_max`, while their turns still run here; those that are left end within `turn_seconds_max`.
-        Nothing that was called is left without an answer. A second time does nothing."""
+        A second time does nothing.
+        """
         if self._closing:
             return
         self._closing = True

@@ -50,13 +50,16 @@ class SchedulerPorts:
 
 @dataclass(frozen=True, slots=True)
 class Scheduler:
-    """A scheduler on its own. `address` is the host:port under which sidecars reach it."""
+    """A scheduler on its own. `address` is the host:port under which sidecars reach it. The etcd in it serves nobody
+    else and listens on an IP address, as etcd insists.
+    """
 
     ports: SchedulerPorts
     folder: Path
     address: str
     listen: str = "127.0.0.1"
     log_level: str = "info"
+    etcd_listen: str = "127.0.0.1"
     id: str = "dapr-scheduler-server-0"
     namespace: str = "default"
 
@@ -95,8 +98,8 @@ def scheduler_command(scheduler: Scheduler, binary: str = "scheduler") -> list[s
         "metrics-port": ports.metrics,
         "metrics-listen-address": scheduler.listen,
         "etcd-client-port": ports.etcd_client,
-        "etcd-client-listen-address": scheduler.listen,
-        "etcd-initial-cluster": f"{scheduler.id}=http://{scheduler.listen}:{ports.etcd_peer}",
+        "etcd-client-listen-address": scheduler.etcd_listen,
+        "etcd-initial-cluster": f"{scheduler.id}=http://{scheduler.etcd_listen}:{ports.etcd_peer}",
         "etcd-data-dir": scheduler.folder / "etcd",
         "identity-directory-write": scheduler.folder / "identity",
         "log-level": scheduler.log_level,

@@ -7,7 +7,7 @@ hint may be lost, late or doubled; it is acknowledged only when its sequence is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from relmachine.stream.port import Hint, Hints
 
 _log = structlog.get_logger(__name__)
+
+_TOLD_MAX = 5
+"""Threads, and distinct reasons, that one line of the log names."""
 
 
 class Dispatcher:
@@ -37,7 +40,8 @@ class Dispatcher:
         return self._task
 
     async def close(self) -> None:
-        """Take no more hints; hints that are not acknowledged will come again, to this node or another."""
+        """Take no more hints and hand back those in hand, so that another node has them at once. Close the hints first:
+        else they come back here."""
         if self._task is not None:
             self._task.cancel()
         for batch in self._batches:
@@ -46,7 +50,11 @@ class Dispatcher:
 
     async def _run(self) -> None:
         async for hints in self._hints.batches():
-            await self._slots.acquire()
+            try:
+                await self._slots.acquire()
+            except asyncio.CancelledError:
+                await self._hints.again(hints)
+                raise
             self.unfinished += len(hints)
             task = asyncio.create_task(self._batch(hints), name="hints")
             self._batches.add(task)
@@ -70,18 +78,33 @@ class Dispatcher:
                 ),
                 return_exceptions=True,
             )
+            self._tell({t: a for t, a in zip(by_thread, answers, strict=True) if isinstance(a, Exception)})
             done: list[Hint] = []
             again: list[Hint] = []
             for group, answer in zip(by_thread.values(), answers, strict=True):
                 cursor = -1 if isinstance(answer, BaseException) else answer
-                if isinstance(answer, Exception):
-                    self.failures += 1
-                    _log.warning("turn failed, its hints go back", thread=group[0].thread, error=repr(answer))
                 for hint in group:
                     (done if hint.sequence <= cursor else again).append(hint)
             if done:
                 await self._hints.done(done)
             if again:
                 await self._hints.again(again)
+        except asyncio.CancelledError:
+            await self._hints.again(hints)
+            raise
         finally:
             self.unfinished -= len(hints)
+
+    def _tell(self, failed: Mapping[str, Exception]) -> None:
+        """One line for a batch: a part that is away fails the turns of all its threads, for few reasons."""
+        if not failed:
+            return
+        self.failures += len(failed)
+        errors = list(dict.fromkeys(map(repr, failed.values())))
+        _log.warning(
+            "turns failed, their hints go back",
+            count=len(failed),
+            threads=list(failed)[:_TOLD_MAX],
+            errors=errors[:_TOLD_MAX],
+            reasons=len(errors),
+        )

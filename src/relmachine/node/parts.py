@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedPolicy, TimedShape
 from relmachine.store.sqlite import SqliteStore
+from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.server import NatsServer
 
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 
 STORE_FILE = "store.db"
 """The embedded store's file in the data folder."""
+
+SHARED_ACK_WAIT_SECONDS = 8.0
+"""How long the hints in the hands of a node that died stay there, where others could take them. Longer than any call
+between nodes (`DaprBounds`). A hint that only waits this long in a busy node comes to another as well, which is waste.
+"""
 
 
 @dataclass(slots=True)
@@ -81,7 +87,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
         plan,
         store.store_id,
         limits,
-        settings.stream_bounds,
+        _stream_bounds(settings),
         replicas=settings.replicas,
         reclaim=not settings.store_urls,  # other nodes work on the same hints
     )
@@ -100,8 +106,16 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     host = await _open_host(stack, local, plan, settings)
     dispatcher = Dispatcher(stream.hints, host, limits)
     stack.push_async_callback(dispatcher.close)
+    stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
     interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
     return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, vital)
+
+
+def _stream_bounds(settings: Settings) -> StreamBounds:
+    """As set; where nodes share a store, by default with a shorter wait for the hints of one that died."""
+    if not settings.store_urls or "stream_bounds" in settings.model_fields_set:
+        return settings.stream_bounds
+    return replace(settings.stream_bounds, ack_wait_seconds=SHARED_ACK_WAIT_SECONDS)
 
 
 async def _open_policy(
@@ -130,7 +144,7 @@ async def _open_host(
     stack: contextlib.AsyncExitStack, local: LocalHost, plan: Plan, settings: Settings
 ) -> LocalHost | DaprHost:
     """Turns on whichever node the sidecars say, when there is a sidecar; else here."""
-    if settings.dapr_address is None:
+    if settings.dapr_address is None or settings.dapr_listen is None:
         return local
     from relmachine.hosts.dapr import DaprHost
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.hosts.dapr_bounds import DaprBounds
@@ -51,8 +58,8 @@ class Settings(BaseSettings):
     """gRPC address of the node's own Dapr sidecar, host:port: threads are placed on the nodes by their sidecars.
     Without it all turns run in this process."""
 
-    dapr_listen: str = "127.0.0.1:0"
-    """Where the sidecar calls the node back, host:port."""
+    dapr_listen: str | None = None
+    """Where the sidecar calls the node back, host:port: what the sidecar was told. Needed with `dapr_address`."""
 
     dapr_bounds: DaprBounds = Field(default_factory=DaprBounds)
 
@@ -73,3 +80,25 @@ class Settings(BaseSettings):
     @classmethod
     def _separated(cls, given: object) -> object:
         return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _both_ends(self) -> Settings:
+        if self.dapr_address is not None and self.dapr_listen is None:
+            raise ValueError("dapr_listen: say where the sidecar at dapr_address calls back, as host:port")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Given values, variables, then files: in the folder RELM_SECRETS_DIR each has the name of a variable and its
+        value, so that logins need not be in the environment.
+        """
+        folder = os.environ.get("RELM_SECRETS_DIR")
+        files = SecretsSettingsSource(settings_cls, folder) if folder else file_secret_settings
+        return init_settings, env_settings, dotenv_settings, files

@@ -110,7 +110,8 @@ class NatsHints:
         await self._answer((str(hint.token) for hint in hints), b"-NAK " + orjson.dumps({"delay": delay}))
 
     async def close(self) -> None:
-        """End the iterator and let go; hints not answered are delivered again to whoever comes next."""
+        """End the iterator, hand back what it did not yield, and let go. Hints that were yielded may still be answered;
+        those that never are come again after `ack_wait_seconds`. A second time does nothing."""
         self._closed = True
         self._stirred.set()
         undo, self._undo = self._undo, []
@@ -124,6 +125,8 @@ class NatsHints:
                         waiting.close()
         except (Error, OSError, TimeoutError) as error:
             _log.info("hints_closed_by_force", error=str(error) or type(error).__name__)
+        waiting, self._waiting = self._waiting, []
+        await self.again(waiting)
 
     async def _answer(self, tokens: Iterable[str], word: bytes) -> None:
         publish = self._connection.client.publish

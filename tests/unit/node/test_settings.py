@@ -23,3 +23,9 @@ def test_addresses_are_given_as_a_list_or_separated_by_commas(monkeypatch: pytes
 def test_replicas_are_one_to_five(replicas: int) -> None:
     with pytest.raises(ValidationError):
         Settings(replicas=replicas)
+
+
+def test_a_sidecar_must_know_where_to_call_back() -> None:
+    with pytest.raises(ValidationError, match="dapr_listen"):
+        Settings(dapr_address="127.0.0.1:3500")
+    assert Settings(dapr_address="127.0.0.1:3500", dapr_listen="127.0.0.1:3501").dapr_listen == "127.0.0.1:3501"
