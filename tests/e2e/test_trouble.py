@@ -22,6 +22,10 @@ from tests import permit
 pytestmark = pytest.mark.process
 
 
+ENDS = {"exit": SystemExit, "cancel": asyncio.CancelledError, "interrupt": KeyboardInterrupt, "close": GeneratorExit}
+"""What ends more than a closure, when nobody holds it."""
+
+
 class Words(BaseModel):
     """Payload."""
 
@@ -39,8 +43,8 @@ def machine() -> Machine:
 
     @made.process()
     def speak(step: Words, view: View) -> Section:
-        if step.text == "exit":
-            raise SystemExit(3)
+        if step.text in ENDS:
+            raise ENDS[step.text]()
         raise ValueError(json.loads(step.text))
 
     return made
@@ -60,7 +64,7 @@ def outgoing(thread: str, steps: Sequence[tuple[str, dict[str, object]]]) -> lis
     ]
 
 
-@pytest.mark.parametrize("text", ["exit", '"\\ud800"', '"plain"'])
+@pytest.mark.parametrize("text", [*ENDS, '"\\ud800"', '"plain"'])
 def test_a_closure_that_misbehaves_is_a_refusal(text: str, tmp_path: Path) -> None:
     async def work() -> None:
         async with Node.running(machine(), Settings(data_dir=tmp_path, http=False)) as node:

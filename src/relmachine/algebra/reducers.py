@@ -55,13 +55,23 @@ def _once(values: Sequence[Scalar]) -> Folded:
     return values[0]
 
 
+def term(value: Scalar) -> Fraction:
+    """What `value` adds to a sum, exactly. The text of a double is its shortest decimal, and that is what was
+    contributed: 0.1 counts as one tenth.
+    """
+    return Fraction(repr(value))
+
+
 def _sum(values: Sequence[Scalar]) -> Folded:
-    # The text of a double is its shortest decimal, and that is what was contributed: 0.1 counts as one tenth.
-    total = sum((Fraction(repr(value)) for value in values), Fraction())
+    return sum_value(sum(map(term, values), Fraction()))
+
+
+def sum_value(total: Fraction) -> Scalar:
+    """A sum as a field shows it, see `fold`."""
     if total.denominator == 1 and abs(total) <= _INTEGER_MAX:
         return int(total)
     try:
-        return float(total)
+        return float(total) or 0.0  # what is too small for a double has no sign either
     except OverflowError:
         return _decimal(total)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from relmachine.algebra.traces import tiers
 from relmachine.engine.closure import call
+from relmachine.engine.folds import FieldFold, fold_of
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.standing import effective
@@ -25,13 +26,15 @@ class Job:
 
     plan: Plan
     state: ThreadState
-    history_values: Mapping[str, Sequence[str]]
+    history_values: Mapping[str, FieldFold]
     steps: Sequence[Candidate]
     order: Sequence[int]
     outputs: dict[int, Contributions]
     failures: dict[int, Refusal]
     by_tier: list[list[int]] = field(init=False)
-    values: dict[str, list[str]] = field(init=False)
+    values: dict[str, FieldFold] = field(init=False)
+    own: set[str] = field(init=False, default_factory=set[str])
+    watched: frozenset[str] = field(init=False)
     standing: int = field(init=False)
     vetoed: int = field(init=False)
     doubtful: int = field(init=False, default=0)
@@ -41,9 +44,11 @@ class Job:
         self.by_tier = [[] for _ in range(max(ranks, default=0))]
         for index, rank in zip(self.order, ranks, strict=True):
             self.by_tier[rank - 1].append(index)
-        self.values = {name: list(texts) for name, texts in self.history_values.items()}
+        self.watched = frozenset(name for index in self.order for name in self._type(index).read_fields)
+        self.values = dict(self.history_values)
         for name, text in self.state.values.items():
-            self.values[name] = [text]
+            if name in self.watched and (made := fold_of(self.plan.fields[name], [text])) is not None:
+                self.values[name] = made
         self.standing, self.vetoed = self.state.standing, self.state.vetoed
 
     def _type(self, index: int) -> StepPlan:
@@ -65,7 +70,7 @@ class Job:
     def run(self, index: int) -> Contributions | Refusal:
         """What the step's closure contributes, or why it does not. Changes nothing: steps of a tier may run at once."""
         kind = self._type(index)
-        seen = {name: self.values.get(name, ()) for name in kind.read_fields}
+        seen = {name: self.values[name] for name in kind.read_fields if name in self.values}
         return call(self.plan, kind, self.steps[index], seen, effective(self.plan, self.standing & ~self.vetoed))
 
     def settle_tier(self, tier: int, results: Mapping[int, Contributions | Refusal]) -> None:
@@ -84,7 +89,20 @@ class Job:
         kind = self._type(index)
         self.standing = (self.standing | kind.asserts) & ~kind.contests
         self.vetoed |= kind.vetoes
-        for name, value in self.outputs[index]:
-            known = self.values.setdefault(name, [])
-            if self.plan.fields[name].reducer is not Reducer.ONCE or not known:
-                known.append(value)
+        for name, text in self.outputs[index]:
+            if name in self.watched:
+                self._contribute(name, text)
+
+    def _contribute(self, name: str, text: str) -> None:
+        """Add to the field's fold: what came from the history is shared with later runs, so a copy is added to."""
+        known, kind = self.values.get(name), self.plan.fields[name]
+        if known is None:
+            made = fold_of(kind, [text])
+            assert made is not None, "one contribution is enough for a value"
+            self.values[name] = made
+            self.own.add(name)
+        elif kind.reducer is not Reducer.ONCE:
+            if name not in self.own:
+                self.values[name] = known = known.copy()
+                self.own.add(name)
+            known.add(text)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from relmachine.engine.folds import FieldFold
 from relmachine.engine.graph import run_tiers
 from relmachine.engine.job import Job
 from relmachine.gates.port import LawCase, LawGate
@@ -25,13 +26,13 @@ from relmachine.machine.plan import Plan, Reducer
 class Case:
     """One thread's new steps that passed gates 1 and 2, in subject order.
 
-    `values` holds, for the fields that computed steps read, the canonical JSON of every contribution so far.
+    `values` holds, for the fields that computed steps read, the fold of every contribution so far. Nobody adds to them.
     `withdrawn` are refusals known beforehand, by stream sequence.
     """
 
     state: ThreadState
     steps: Sequence[Candidate]
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    values: Mapping[str, FieldFold] = field(default_factory=dict[str, FieldFold])
     withdrawn: Mapping[int, Refusal] = field(default_factory=dict[int, Refusal])
 
 

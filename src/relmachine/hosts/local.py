@@ -101,7 +101,10 @@ class LocalHost:
         """Run the threads together; when that fails by itself, one by one, so that only the one at fault waits."""
         try:
             await self._turns(chosen)
-        except Exception as error:
+        except asyncio.CancelledError:
+            self._fail(chosen, _stopped())
+            raise
+        except BaseException as error:
             if len(chosen) == 1 or _nobodys_fault(error):
                 self._fail(chosen, error)
                 return
@@ -109,7 +112,10 @@ class LocalHost:
             for thread, waiting in chosen.items():
                 try:
                     await self._turns({thread: waiting})
-                except Exception as alone:
+                except asyncio.CancelledError:
+                    self._fail(chosen, _stopped())
+                    raise
+                except BaseException as alone:
                     self._fail({thread: waiting}, alone)
         finally:
             self._busy.difference_update(chosen)
@@ -136,7 +142,10 @@ class LocalHost:
                 self._reached[thread] = cursor
             self._asked[thread] = rest + meanwhile
 
-    def _fail(self, chosen: Mapping[str, _Waiting], error: Exception) -> None:
+    def _fail(self, chosen: Mapping[str, _Waiting], error: BaseException) -> None:
+        """Answer everybody who waits; whatever it was, nobody may wait for ever."""
+        if not isinstance(error, Exception):
+            error = RelmError(Code.INTERNAL, f"a turn ended by {error!r}: look at the closures of its steps")
         for thread, waiting in chosen.items():
             self._reached.pop(thread, None)
             if not _nobodys_fault(error) and self._parking is not None:
@@ -146,6 +155,10 @@ class LocalHost:
                     future.set_exception(error)
 
 
-def _nobodys_fault(error: Exception) -> bool:
+def _stopped() -> RelmError:
+    return RelmError(Code.UNREACHABLE, "the turn was stopped: its hints come again")
+
+
+def _nobodys_fault(error: BaseException) -> bool:
     """Whether a part is away rather than something wrong with a thread."""
     return isinstance(error, OSError) or (isinstance(error, RelmError) and error.code is Code.UNREACHABLE)

@@ -10,6 +10,9 @@ FIRST_SECONDS = 0.5
 
 LONGEST_SECONDS = 60.0
 
+THREADS_MAX = 10_000
+"""Threads known before those that waited long ago are forgotten."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Parked:
@@ -26,14 +29,22 @@ class Parking:
         self._parked: dict[str, _Parked] = {}
 
     def __len__(self) -> int:
-        return len(self._parked)
+        """How many wait now."""
+        return sum(parked.until > self._clock() for parked in self._parked.values())
 
     def park(self, thread: str, error: Exception) -> None:
         """The thread's turn failed once more."""
+        self._forget()
         before = self._parked.get(thread)
         times = 1 if before is None else before.times + 1
         wait = min(FIRST_SECONDS * 2 ** min(times - 1, 16), LONGEST_SECONDS)
         self._parked[thread] = _Parked(self._clock() + wait, times, error)
+
+    def _forget(self) -> None:
+        """Threads that nobody has asked for since they might run: another node may have finished them."""
+        if len(self._parked) >= THREADS_MAX:
+            now = self._clock()
+            self._parked = {name: one for name, one in self._parked.items() if one.until + LONGEST_SECONDS > now}
 
     def leave(self, thread: str) -> None:
         """The thread's turn succeeded."""

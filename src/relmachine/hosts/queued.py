@@ -8,12 +8,15 @@ from itertools import islice
 
 from relmachine.kernel.proposal import OutboxRow
 
+Subject = tuple[str, str]
+"""Thread and kind of feed: rows of one subject leave in order."""
+
 
 class QueuedRows:
     """Rows that wait to be sent, subjects taking turns."""
 
     def __init__(self) -> None:
-        self._subjects: OrderedDict[tuple[str, str], deque[OutboxRow]] = OrderedDict()
+        self._subjects: OrderedDict[Subject, deque[OutboxRow]] = OrderedDict()
         self._rows = 0
 
     def __len__(self) -> int:
@@ -33,21 +36,25 @@ class QueuedRows:
             self._subjects.setdefault((row.thread, row.kind), deque()).append(row)
             self._rows += 1
 
-    def first(self, limit: int) -> list[OutboxRow]:
-        """Rows to send next, at most `limit`."""
+    def first(self, limit: int, but: Collection[Subject]) -> list[OutboxRow]:
+        """Rows to send next, at most `limit`, none of the subjects in `but`."""
         batch: list[OutboxRow] = []
-        for rows in self._subjects.values():
-            batch.extend(islice(rows, limit - len(batch)))
-            if len(batch) == limit:
-                break
+        for subject, rows in self._subjects.items():
+            if subject not in but:
+                batch.extend(islice(rows, limit - len(batch)))
+                if len(batch) == limit:
+                    break
         return batch
 
-    def tried(self, batch: Collection[OutboxRow], sent: Iterable[OutboxRow]) -> int:
-        """Of `batch`, `sent` have left; how many. A subject that did not take its rows goes behind all others."""
-        gone = set(sent)
+    def tried(self, batch: Collection[OutboxRow], sent: Iterable[OutboxRow]) -> set[Subject]:
+        """Of `batch`, `sent` have left; the subjects that did not take all of theirs. They go behind the others."""
+        gone, stuck = set(sent), set[Subject]()
         for subject in dict.fromkeys((row.thread, row.kind) for row in batch):
             left = deque(row for row in self._subjects.pop(subject) if row not in gone)
             if left:
                 self._subjects[subject] = left
+        for row in batch:
+            if row not in gone:
+                stuck.add((row.thread, row.kind))
         self._rows -= len(gone)
-        return len(gone)
+        return stuck

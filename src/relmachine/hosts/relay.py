@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from relmachine.hosts.queued import QueuedRows
+from relmachine.hosts.queued import QueuedRows, Subject
 
 if TYPE_CHECKING:
     from relmachine.kernel.proposal import OutboxRow
@@ -35,7 +35,7 @@ QUIET_SECONDS = 0.25
 """How long sent rows wait for a commit to ride along with."""
 
 RETRY_SECONDS = 0.5
-"""Pause after the stream took nothing."""
+"""Pause after the stream, or a subject, took nothing."""
 
 ORPHAN_SECONDS = 5.0
 """A row that nobody has sent for this long, and up to twice as long, is sent by whoever sees it."""
@@ -109,8 +109,7 @@ class Relay:
         await asyncio.gather(self._task, return_exceptions=True)
         try:
             async with asyncio.timeout(CLOSE_SECONDS_MAX):
-                while self._queued and await self._emit():
-                    pass
+                await self._emit_all()
             await self._drop()
         except Exception as error:
             _log.warning("feeds unreachable, the rows stay in the outbox", error=repr(error), waiting=len(self._queued))
@@ -124,8 +123,7 @@ class Relay:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _work(self) -> None:
-        while self._queued and await self._emit():
-            pass
+        await self._emit_all()
         stuck = len(self._queued)
         if self._behind or self._strangers:
             await self._catch_up()
@@ -133,18 +131,15 @@ class Relay:
             await self._adopt_orphans()
         if len(self._queued) > stuck:
             return
-        if stuck:
-            await self._drop()
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            await self._rest()
+        await self._rest(RETRY_SECONDS if stuck else ORPHAN_SECONDS)
 
-    async def _emit(self) -> int:
-        """Publish some rows; how many left. A subject that did not take its rows goes behind all others."""
-        batch = self._queued.first(ROWS_PER_EMIT_MAX)
-        sent = await self._feeds.emit(batch)
-        self._sent.extend(sent)
-        return self._queued.tried(batch, sent)
+    async def _emit_all(self) -> None:
+        """Publish what is there. A subject that does not take its rows is passed over for this time."""
+        stuck: set[Subject] = set()
+        while batch := self._queued.first(ROWS_PER_EMIT_MAX, stuck):
+            sent = await self._feeds.emit(batch)
+            self._sent.extend(sent)
+            stuck |= self._queued.tried(batch, sent)
 
     async def _catch_up(self) -> None:
         """Take what the store has of the strangers, or of all threads when behind, beside what is in memory."""
@@ -174,14 +169,15 @@ class Relay:
         self._seen = frozenset(keys)
         self._look_again = asyncio.get_running_loop().time() + ORPHAN_SECONDS
 
-    async def _rest(self) -> None:
+    async def _rest(self, seconds_max: float) -> None:
         """Wait for rows; after a quiet while, drop what was sent, and in time look for orphans."""
         if self._behind or self._strangers:
             return
         self._wake.clear()
         until_look = self._look_again - asyncio.get_running_loop().time()
+        quiet = QUIET_SECONDS if self._sent else seconds_max
         try:
-            async with asyncio.timeout(max(0.0, min(until_look, QUIET_SECONDS if self._sent else until_look))):
+            async with asyncio.timeout(max(0.0, min(until_look, quiet, seconds_max))):
                 await self._wake.wait()
         except TimeoutError:
             await self._drop()

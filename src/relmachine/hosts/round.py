@@ -7,6 +7,7 @@ fence checks; so it may run twice, late, or on two nodes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
     from relmachine.hosts.relay import Relay
     from relmachine.hosts.threads import HotThreads
+    from relmachine.hosts.values import Folds, HotValues
     from relmachine.kernel.envelope import Message
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
@@ -46,6 +48,7 @@ class Stages:
     plan: Plan
     limits: Limits
     hot: HotThreads
+    values: HotValues
     reader: Reader
     shape: ShapeGate
     store: Store
@@ -61,7 +64,7 @@ class Turn:
 
     state: ThreadState
     sorted: Sorted
-    values: Mapping[str, Sequence[str]]
+    values: Folds
 
 
 class Rounds:
@@ -107,10 +110,12 @@ class Rounds:
         self.turns_committed += len(durable)
         self.turns_stale += len(stale)
         self._stages.hot.keep(proposal.after for proposal in durable)
+        for proposal in durable:
+            self._stages.values.advance(proposal)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
         self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
-            self._stages.hot.drop(thread)
+            self._forget(thread)
         return sorted(stale)
 
     async def _commit(self, proposals: Sequence[Proposal]) -> Sequence[CommitOutcome]:
@@ -120,9 +125,13 @@ class Rounds:
                 return await self._stages.store.commit(proposals, sent)
         except BaseException:
             for proposal in proposals:
-                self._stages.hot.drop(proposal.before.thread)
+                self._forget(proposal.before.thread)
             self._stages.relay.fall_behind()
             raise
+
+    def _forget(self, thread: str) -> None:
+        self._stages.hot.drop(thread)
+        self._stages.values.drop(thread)
 
     async def _read(self, states: Mapping[str, ThreadState]) -> Mapping[str, Sequence[Message]]:
         limits = self._stages.limits
@@ -133,15 +142,26 @@ class Rounds:
 
     async def _sort(self, states: Mapping[str, ThreadState], messages: Mapping[str, Sequence[Message]]) -> list[Turn]:
         check = self._stages.shape.check
-        shaped = {thread: [check(message) for message in batch] for thread, batch in messages.items() if batch}
+        shaped: dict[str, list[Candidate | Refused]] = {}
+        for thread, batch in messages.items():
+            if batch:
+                shaped[thread] = [check(message) for message in batch]
+                await _let_others_in()
         receipts = await self._receipts(states, shaped)
         sorted_out = {thread: sort_out(thread, items, receipts) for thread, items in shaped.items()}
-        return [Turn(states[thread], found, await self._values(thread, found)) for thread, found in sorted_out.items()]
+        values = await self._values(states, sorted_out)
+        return [Turn(states[thread], found, values.get(thread, {})) for thread, found in sorted_out.items()]
 
-    async def _values(self, thread: str, found: Sorted) -> Mapping[str, Sequence[str]]:
-        """Contributions so far to the fields that the fresh steps' closures read; `once` fields are in the state."""
-        fields = {name for step in found.fresh for name in self._folded_reads.get(step.step, ())}
-        return await self._stages.store.contributions(thread, sorted(fields)) if fields else {}
+    async def _values(self, states: Mapping[str, ThreadState], found: Mapping[str, Sorted]) -> Mapping[str, Folds]:
+        """Folds of the fields that the fresh steps' closures read; `once` fields are in the state."""
+        reads = self._folded_reads
+        fields = {
+            thread: frozenset(name for step in some.fresh for name in reads.get(step.step, ()))
+            for thread, some in found.items()
+        }
+        return await self._stages.values.load(
+            {thread: (states[thread], some) for thread, some in fields.items() if some}
+        )
 
     async def _receipts(
         self, states: Mapping[str, ThreadState], shaped: Mapping[str, Sequence[Candidate | Refused]]
@@ -197,10 +217,17 @@ class Rounds:
             for turn, refused, taken in zip(turns, denied, withdrawn, strict=True)
         ]
         outcomes = await self._stages.engine.decide(cases)
-        return [
-            advance(self._stages.plan, turn.state, _in_order(turn, refused, case, decided))
-            for turn, refused, case, decided in zip(turns, denied, cases, outcomes, strict=True)
-        ]
+        proposals: list[Proposal] = []
+        for turn, refused, case, decided in zip(turns, denied, cases, outcomes, strict=True):
+            proposals.append(advance(self._stages.plan, turn.state, _in_order(turn, refused, case, decided)))
+            await _let_others_in()
+        return proposals
+
+
+async def _let_others_in() -> None:
+    """Between two threads of a round. Thousands of steps in one go would hold up everything else on the loop for
+    seconds, health checks among it."""
+    await asyncio.sleep(0)
 
 
 def _in_order(

@@ -32,4 +32,5 @@ class Limits:
     query_rows_max: int = 10_000
     query_seconds_max: float = 10.0
     hot_threads_max: int = 10_000
+    hot_values_threads_max: int = 2_000
     outcome_wait_seconds_max: float = 30.0

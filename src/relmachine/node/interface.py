@@ -70,8 +70,8 @@ class Interface:
                         if message.sequence >= sequence:
                             return await self._recorded(thread, sequence)
             except TimeoutError:
-                return None
-        return None
+                pass  # the feed may be behind the store
+        return await self._recorded(thread, sequence)
 
     async def _recorded(self, thread: str, sequence: int) -> Mapping[str, object] | None:
         """What the store says became of the sequence; None while it is not decided, or was no step of the thread."""

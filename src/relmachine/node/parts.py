@@ -24,6 +24,7 @@ from relmachine.hosts.local import LocalHost
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
 from relmachine.hosts.threads import HotThreads
+from relmachine.hosts.values import HotValues
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
@@ -98,9 +99,10 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     relay = Relay(store, stream.feeds)
     stack.push_async_callback(relay.close)
     hot = HotThreads(plan, store, limits.hot_threads_max)
+    values = HotValues(plan, store, limits.hot_values_threads_max)
     constraints = TimedConstraints(ConstraintChecker(plan, limits), times)
     timed = TimedPolicy(policy, times)
-    rounds = Rounds(Stages(plan, limits, hot, stream.reader, shape, store, timed, engine, constraints, relay))
+    rounds = Rounds(Stages(plan, limits, hot, values, stream.reader, shape, store, timed, engine, constraints, relay))
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
     host = await _open_host(stack, local, plan, settings)

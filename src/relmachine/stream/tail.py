@@ -24,6 +24,10 @@ CUT_OVERHEAD_BYTES = 224
 """Memory of knowing where a thread was cut, beside its text."""
 
 
+TEXT_OVERHEAD_BYTES = 76
+"""Memory of a text beside its characters, at most."""
+
+
 class Tail:
     """Messages with sequences in (`start`, `end`], by thread, minus those dropped from the front of a thread."""
 
@@ -46,7 +50,7 @@ class Tail:
         kept = self._threads.get(message.thread)
         if kept is None:
             kept = self._threads[message.thread] = []
-            self._bytes += THREAD_OVERHEAD_BYTES + getsizeof(message.thread)
+            self._bytes += THREAD_OVERHEAD_BYTES + _text(message.thread)
         kept.append(message)
         self._bytes += _size(message)
         while self._bytes > self._bytes_max:
@@ -109,9 +113,9 @@ class Tail:
             self._bytes -= _size(message)
         if not kept:
             del self._threads[thread]
-            self._bytes -= THREAD_OVERHEAD_BYTES + getsizeof(thread)
+            self._bytes -= THREAD_OVERHEAD_BYTES + _text(thread)
         if thread not in self._cuts:
-            self._bytes += CUT_OVERHEAD_BYTES + getsizeof(thread)
+            self._bytes += CUT_OVERHEAD_BYTES + _text(thread)
         self._cuts[thread] = gone[-1].sequence
         self._cuts.move_to_end(thread)
         if len(self._cuts) > self._threads_max:
@@ -120,7 +124,7 @@ class Tail:
     def _forget_cut(self) -> None:
         """Forgetting where the longest idle thread was cut is safe once reads below that point are not served."""
         thread, sequence = self._cuts.popitem(last=False)
-        self._bytes -= CUT_OVERHEAD_BYTES + getsizeof(thread)
+        self._bytes -= CUT_OVERHEAD_BYTES + _text(thread)
         self._start = max(self._start, sequence)
 
     def _clear(self, start: int) -> None:
@@ -133,4 +137,9 @@ class Tail:
 
 
 def _size(message: Message) -> int:
-    return MESSAGE_OVERHEAD_BYTES + getsizeof(message.body) + getsizeof(message.thread) + getsizeof(message.step_token)
+    return MESSAGE_OVERHEAD_BYTES + getsizeof(message.body) + _text(message.thread) + _text(message.step_token)
+
+
+def _text(text: str) -> int:
+    """Memory of a text, the same at every time: CPython keeps the UTF-8 form too once somebody asked for it."""
+    return TEXT_OVERHEAD_BYTES + (len(text) if text.isascii() else 4 * len(text) + len(text.encode("utf-8", "replace")))

@@ -4,10 +4,11 @@ scripted round runner that is released step by step and records what ran beside 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 
 import pytest
 
+from relmachine.errors import Code, RelmError
 from relmachine.hosts import parking
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
@@ -116,5 +117,29 @@ def test_closing_lets_the_running_turn_finish_and_refuses_more() -> None:
             await queued
         with pytest.raises(asyncio.CancelledError):
             await host.advance("a", 2)
+
+    scenario(work())
+
+
+class Ended(BaseException):
+    """What no `except Exception` sees."""
+
+
+def test_whatever_ends_a_turn_nobody_waits_for_ever() -> None:
+    class Ending(ScriptedRounds):
+        async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+            if "bad" in threads:
+                raise Ended
+            return await super().run(threads)
+
+    async def work() -> None:
+        rounds = Ending({"a": 1, "bad": 1})
+        rounds.gate.set()
+        host = LocalHost(rounds, Limits())
+        asked = [asyncio.create_task(host.advance(name, 1)) for name in ("a", "bad")]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert answers[0] == 1
+        assert isinstance(answers[1], RelmError)
+        assert (answers[1].code, host.parked) == (Code.INTERNAL, 1)
 
     scenario(work())

@@ -206,3 +206,20 @@ def test_rows_that_nobody_sends_are_adopted(monkeypatch: pytest.MonkeyPatch) -> 
         assert feeds.left[1:] == [row(1), row(2)]
 
     asyncio.run(work())
+
+
+def test_stuck_subjects_delay_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "RETRY_SECONDS", 30.0)
+
+    async def work() -> None:
+        stuck = [OutboxRow("stuck", seq, kind, "{}") for seq in range(1, 2000) for kind in ("out", "journal")]
+        store, feeds = ScriptedStore(*stuck), ScriptedFeeds(stuck="stuck")
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        for seq in range(1, 4):
+            commit(store, relay, [row(seq)])
+            await asyncio.wait_for(store.until_dropped(seq), 5)
+        await relay.close()
+        assert feeds.left == [row(1), row(2), row(3)]
+
+    asyncio.run(work())

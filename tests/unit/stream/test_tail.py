@@ -16,13 +16,14 @@ from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.tail import (
     CUT_OVERHEAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
+    TEXT_OVERHEAD_BYTES,
     THREAD_OVERHEAD_BYTES,
     Tail,
 )
 
 THREADS = "abc"
 BODY = 10
-TEXT = getsizeof("a")
+TEXT = TEXT_OVERHEAD_BYTES + 1
 MESSAGE = MESSAGE_OVERHEAD_BYTES + getsizeof(b"x" * BODY) + 2 * TEXT
 THREAD = THREAD_OVERHEAD_BYTES + TEXT
 CUT = CUT_OVERHEAD_BYTES + TEXT
@@ -148,3 +149,22 @@ def test_it_takes_no_more_memory_than_it_says(made: Callable[[int], Message], fi
         assert tail.bytes <= bounds.tail_bytes_max
     finally:
         tracemalloc.stop()
+
+
+def test_texts_that_python_keeps_twice_are_counted_the_same_when_they_leave() -> None:
+    tail = Tail(StreamBounds())
+    messages = [Message(sequence, f"thread-é{sequence}", "é" * 900 + str(sequence), b"") for sequence in range(1, 20)]
+    for each in messages:
+        tail.extend(each)
+        each.step_token.encode()  # from here on CPython keeps the UTF-8 form too
+        each.thread.encode()
+        tail.done(each.sequence)
+    empty = Tail(StreamBounds())
+    empty.extend(message(1, "a"))
+    assert tail.bytes == len(messages) * (CUT_OVERHEAD_BYTES + TEXT_OVERHEAD_BYTES) + sum(
+        4 * len(each.thread) + len(each.thread.encode()) for each in messages
+    )
+    sizes = [getsizeof(each.step_token) for each in messages]
+    assert all(
+        size <= TEXT_OVERHEAD_BYTES + 6 * len(each.step_token) for size, each in zip(sizes, messages, strict=True)
+    )

@@ -92,7 +92,7 @@ class ThreadCheck:
             "state": (stored.state, dump_state(state)),
             "label": (stored.label, thread_label(stored.thread)),
             "snapshot_depth": (stored.snapshot_depth, stored.deepest),
-            "fenced": (stored.fenced, 1 if stored.fenced else 0),
+            "fenced": (stored.fenced, 0),
         }
         for name, (found, computed) in expected.items():
             if found != computed:
