@@ -28,7 +28,6 @@ UNKNOWABLE = {
     ("events", "plan_digest"): "another plan of the same laws gives the same event",
     ("events", "number"): "a number means nothing while no claim or contribution hangs on it",
     ("thread_events", "evidence"): "who, when and which trace are told by the step's message alone",
-    ("threads", "fenced"): "whether somebody fenced a thread is no event",
     ("receipts", "payload_digest"): "the payload of a refused step is not kept",
     ("rejections", "step"): "without a receipt the step's message alone tells",
     ("rejections", "code"): "without a receipt the step's message alone tells",
