@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test verify bench docs lock clean
+.PHONY: setup servers demo test test-compose verify bench docs lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
 test: setup  ## the whole suite
 	$(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
 
+test-compose: setup  ## the cluster in containers, in a Docker engine of its own: minutes, and needs root
+	RELM_TEST_COMPOSE=1 $(PYTHON) -m pytest tests/compose -s $(ARGS)
+
 verify: setup  ## format, lint, types, layers, tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -48,4 +51,4 @@ lock:  ## resolve the dependencies anew
 	uv pip compile --quiet --universal --generate-hashes --no-header --group dev --extra cluster pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) site dist .pytest_cache .ruff_cache .hypothesis .relm
+	rm -rf $(VENV) site dist build .pytest_cache .ruff_cache .hypothesis .relm

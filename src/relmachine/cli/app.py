@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from relmachine.cli.check import check
+from relmachine.cli.compose import compose
 from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
 from relmachine.cli.down import down
@@ -58,5 +59,6 @@ app.add_typer(rejected, name="rejected")
 for run in (up, status, down):
     app.command()(run)
 app.add_typer(servers, name="servers")
+app.add_typer(compose, name="compose", hidden=True)
 for run in (verify, sql):
     app.command()(run)

@@ -69,5 +69,5 @@ def _log_to_stderr(level: int) -> None:
 
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # where stderr leads when it is written to
     )

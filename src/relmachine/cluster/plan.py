@@ -39,12 +39,20 @@ def programs(spec: ClusterSpec) -> list[str]:
     return [program for kind, program in _PROGRAMS.items() if spec.count(kind)]
 
 
-def plan(spec: ClusterSpec, found: Mapping[str, Path], logins: Logins, grants: Grants | None = None) -> ClusterPlan:
-    """The plan for `spec`; `found` are the programs by name, `grants` what its file of grants holds.
+def plan(
+    spec: ClusterSpec,
+    found: Mapping[str, Path],
+    logins: Logins,
+    grants: Grants | None = None,
+    *,
+    own_hosts: bool = False,
+) -> ClusterPlan:
+    """The plan for `spec`; `found` are the programs by name, `grants` what its file of grants holds. With
+    `own_hosts` every process has a host of its name, else all are on this machine.
 
     Errors: `limit_exceeded` when the ports do not fit.
     """
-    site = Site(spec, ports(spec), found, logins, grants)
+    site = Site(spec, ports(spec), found, logins, grants, own_hosts)
     made: list[ProcessSpec] = []
     files: list[ConfigFile] = []
     for kind, make in _MAKE.items():

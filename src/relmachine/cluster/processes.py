@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relmachine.cluster.kind import Kind
 from relmachine.cluster.nats_config import NatsMember, nats_config
-from relmachine.cluster.site import HOST, Made, Site
+from relmachine.cluster.site import Made, Site
 from relmachine.cluster.spec import ConfigFile, ProcessSpec
 from relmachine.gates.opa_server import bundle_files, opa_command, opa_config
 
@@ -31,7 +31,7 @@ def nats(site: Site, name: str) -> Made:
 
 def _nats_member(site: Site, name: str) -> NatsMember:
     ports = site.ports[name]
-    return NatsMember(name, HOST, ports["client"], ports["monitor"], ports["route"])
+    return NatsMember(name, site.host(name), ports["client"], ports["monitor"], ports["route"])
 
 
 def rqlite(site: Site, name: str) -> Made:
@@ -66,7 +66,7 @@ def opa(site: Site, name: str) -> Made:
     process = ProcessSpec(
         name=name,
         kind=Kind.OPA,
-        command=opa_command(program, str(bundle), site.ports[name]["http"], str(config), HOST),
+        command=opa_command(program, str(bundle), site.ports[name]["http"], str(config), site.host(name)),
         folder=folder,
         ready=[site.http(name, "http", "/health?bundles")],
         address=site.http(name, "http"),

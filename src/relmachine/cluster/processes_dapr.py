@@ -7,7 +7,7 @@ readiness in a cluster.
 from __future__ import annotations
 
 from relmachine.cluster.kind import Kind
-from relmachine.cluster.site import HOST, Made, Site, number_of
+from relmachine.cluster.site import Made, Site, number_of
 from relmachine.cluster.spec import ConfigFile, ProcessSpec
 from relmachine.hosts.dapr_placement import (
     Placement,
@@ -28,7 +28,7 @@ def placement(site: Site, name: str) -> Made:
         id=name,
         ports=PlacementPorts(ports["api"], ports["raft"], ports["health"], ports["metrics"]),
         members={other: site.address(other, "raft") for other in site.names(Kind.PLACEMENT)},
-        listen=HOST,
+        listen=site.host(name),
     )
     process = ProcessSpec(
         name=name,
@@ -51,7 +51,7 @@ def scheduler(site: Site, name: str) -> Made:
         ports=SchedulerPorts(ports["api"], ports["etcd_client"], ports["etcd_peer"], ports["health"], ports["metrics"]),
         folder=folder,
         address=site.address(name, "api"),
-        listen=HOST,
+        listen=site.host(name),
     )
     process = ProcessSpec(
         name=name,
@@ -69,17 +69,18 @@ def scheduler(site: Site, name: str) -> Made:
 
 def sidecar_of(site: Site, number: int) -> Sidecar:
     """The sidecar of the node with this number."""
-    ports = site.ports[f"{Kind.SIDECAR}-{number}"]
+    name = f"{Kind.SIDECAR}-{number}"
+    ports, host = site.ports[name], site.host(name)
     return Sidecar(
         app_id=f"relm-{site.spec.machine}",
         ports=SidecarPorts(ports["app"], ports["http"], ports["grpc"], ports["internal"], ports["metrics"]),
-        placement=[site.address(name, "api") for name in site.names(Kind.PLACEMENT)],
-        scheduler=[site.address(name, "api") for name in site.names(Kind.SCHEDULER)],
-        folder=site.spec.folder(f"{Kind.SIDECAR}-{number}"),
-        listen=HOST,
-        internal_listen=HOST,
-        host_ip=HOST,
-        app_address=HOST,
+        placement=[site.address(other, "api") for other in site.names(Kind.PLACEMENT)],
+        scheduler=[site.address(other, "api") for other in site.names(Kind.SCHEDULER)],
+        folder=site.spec.folder(name),
+        listen=host,
+        internal_listen=host,
+        host_ip=host,
+        app_address=site.host(f"{Kind.NODE}-{number}"),
     )
 
 

@@ -6,8 +6,11 @@ import sys
 
 from relmachine.cluster.kind import Kind
 from relmachine.cluster.processes_dapr import sidecar_of
-from relmachine.cluster.site import HOST, Made, Site, number_of
+from relmachine.cluster.site import Made, Site, number_of
 from relmachine.cluster.spec import ProcessSpec
+
+PYTHON = "python"
+"""Name of the program that runs a node, where that is not this Python."""
 
 
 def node(site: Site, name: str) -> Made:
@@ -16,7 +19,13 @@ def node(site: Site, name: str) -> Made:
     process = ProcessSpec(
         name=name,
         kind=Kind.NODE,
-        command=[sys.executable, "-m", "relmachine", "dev", str(site.spec.machine_path)],
+        command=[
+            str(site.programs.get(PYTHON, sys.executable)),
+            "-m",
+            "relmachine",
+            "dev",
+            str(site.spec.machine_path),
+        ],
         folder=site.spec.folder(name),
         ready=[site.http(name, "http", "/health")],
         needs=(
@@ -37,7 +46,9 @@ def node_environment(site: Site, name: str) -> dict[str, str]:
     number, ports = number_of(name), site.ports[name]
     login = site.logins.core
     lists = {
-        "RELM_NATS_URLS": [login.url("nats", HOST, site.ports[one]["client"]) for one in site.names(Kind.NATS)],
+        "RELM_NATS_URLS": [
+            login.url("nats", site.host(one), site.ports[one]["client"]) for one in site.names(Kind.NATS)
+        ],
         "RELM_STORE_URLS": [site.http(one, "http") for one in site.names(Kind.RQLITE)],
         "RELM_OPA_URL": [site.http(one, "http") for one in site.names(Kind.OPA) if number_of(one) == number],
     }
@@ -50,7 +61,7 @@ def node_environment(site: Site, name: str) -> dict[str, str]:
     return {
         **settings,
         "RELM_DATA_DIR": str(site.spec.folder(name)),
-        "RELM_HTTP_HOST": HOST,
+        "RELM_HTTP_HOST": site.host(name),
         "RELM_HTTP_PORT": str(ports["http"]),
         "RELM_REPLICAS": str(max(1, site.spec.count(Kind.NATS))),
         "RELM_HTTP": "true",

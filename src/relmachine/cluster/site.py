@@ -21,6 +21,8 @@ Made = tuple[ProcessSpec, Sequence[ConfigFile]]
 class Site:
     """What the processes of one cluster share: the wish, every port, where the programs are, the logins, and the grants
     when they are not the ones shipped.
+
+    With `own_hosts` every process has a host of its own that has its name, as containers have.
     """
 
     spec: ClusterSpec
@@ -28,10 +30,15 @@ class Site:
     programs: Mapping[str, Path]
     logins: Logins
     grants: Grants | None = None
+    own_hosts: bool = False
+
+    def host(self, name: str) -> str:
+        """What the process listens on, and what others dial."""
+        return name if self.own_hosts else HOST
 
     def address(self, name: str, role: str) -> str:
         """`host:port` of what the process listens on for `role`."""
-        return f"{HOST}:{self.ports[name][role]}"
+        return f"{self.host(name)}:{self.ports[name][role]}"
 
     def http(self, name: str, role: str, path: str = "") -> str:
         """An HTTP address of the process."""
