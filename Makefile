@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test test-compose verify bench docs lock clean
+.PHONY: setup servers demo test test-cluster test-compose verify bench docs lock clean
 
 setup: $(STAMP)
 
@@ -28,8 +28,12 @@ servers: setup  ## the servers of a cluster, built into the user's cache folder;
 demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
 	$(VENV)/bin/relm demo $(ARGS)
 
-test: setup  ## the whole suite
-	$(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+test: setup  ## the suite but for what needs a machine of its own
+	@echo "left out: whole clusters (make test-cluster) and containers (make test-compose)"
+	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not whole_cluster" $(ARGS)
+
+test-cluster: servers  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
+	RELM_REQUIRE_CLUSTER=1 $(PYTHON) -m pytest tests/cluster -s -m whole_cluster $(ARGS)
 
 test-compose: setup  ## the cluster in containers, in a Docker engine of its own: minutes, and needs root
 	RELM_TEST_COMPOSE=1 $(PYTHON) -m pytest tests/compose -s $(ARGS)

@@ -21,7 +21,7 @@ from relmachine.hosts.dapr_outcome import Advanced, decode_outcome, encode_hint
 from tests.cluster.dapr_cluster import DaprCluster
 from tests.cluster.dapr_node import CURSOR
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.whole_cluster, pytest.mark.slow]
 
 START_SECONDS_MAX = 30.0
 GAP_SECONDS_MAX = 15.0

@@ -24,7 +24,7 @@ from tests.cluster.long_threads import bursts
 from tests.cluster.small import kill
 from tests.cluster.whole import Whole, alone, embedded, until, whole
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.process, pytest.mark.whole_cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROUNDS = int(os.environ.get("RELM_ROUNDS", "20"))
 REFUSED_PER_ROUND_MIN = 10
@@ -48,7 +48,7 @@ def test_a_node_that_was_frozen_past_every_time_out_changes_nothing(
         for name, value in SHORT.items():
             monkeypatch.setenv(name, json.dumps(value))
         async with whole(tmp_path / "three") as run:
-            nodes = [process.name for process in run.cluster.state.processes if process.kind == Kind.NODE]
+            nodes = [process.name for process in run.of(Kind.NODE)]
             for number in range(ROUNDS):
                 before, began = await run.refused_by_the_fence(), time.monotonic()
                 frozen = await _frozen_while_others_go_on(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from relmachine.cluster.kind import Kind
+from relmachine.cluster.logs import last_lines
 from relmachine.ingest.cases import LogStep
 from relmachine.store.verify import verify
 from tests import permit
@@ -24,7 +25,7 @@ from tests.cluster.contents import check_feeds, check_same, check_settled_once
 from tests.cluster.load import Load
 from tests.cluster.whole import Whole, alone, embedded, log, renamed, whole
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.process, pytest.mark.whole_cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
 LOAD_RATE = 200.0
 """Steps a second while nodes restart."""
@@ -80,7 +81,7 @@ async def _replay_command(folder: Path) -> Mapping[str, Any]:
 
 async def _restart_every_node(run: Whole, steps: Sequence[LogStep]) -> None:
     """Publish `steps` while the nodes end in order and start again, one after the other."""
-    names = [process.name for process in run.cluster.state.processes if process.kind == Kind.NODE]
+    names = [process.name for process in run.of(Kind.NODE)]
     share = len(steps) // len(names)
     async with Load.on(run, steps, LOAD_RATE) as load:
         for number, name in enumerate(names):
@@ -91,7 +92,8 @@ async def _restart_every_node(run: Whole, steps: Sequence[LogStep]) -> None:
             await run.cluster.restart(name)
             seconds, during = time.monotonic() - began, load.decided - decided
             assert during > 0, f"nothing was decided while {name} restarted"
-            assert run.cluster.state.process(name).last_exit == "exit 0"
+            process = run.cluster.state.process(name)
+            assert process.last_exit == "exit 0", last_lines(process.log, 200)
             await load.until_decided(goal)
             pause, wait = load.longest_pause(began), load.longest_wait(began)
             print(

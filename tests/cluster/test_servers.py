@@ -33,7 +33,7 @@ from tests import permit
 from tests.cluster.small import block, kill, until
 from tests.real_servers import need
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.whole_cluster]
 
 STEPS = 30
 

@@ -14,19 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relmachine.cluster.kind import Kind
+from relmachine.cluster.logins import Logins
 from relmachine.cluster.plan import programs
+from relmachine.cluster.ports import FIRST_PORT
 from relmachine.cluster.running import running
+from relmachine.cluster.site import HOST
 from relmachine.cluster.spec import ClusterSpec
+from relmachine.cluster.state import ProcessState
 from relmachine.cluster.supervisor import Supervisor
 from relmachine.errors import Code, RelmError
 from relmachine.ingest.cases import LogStep
 from relmachine.ingest.steps import outgoing, survey
 from relmachine.kernel.limits import Limits
 from relmachine.node import Node, Settings
-from relmachine.node.context import Context
 from relmachine.store import reading
 from relmachine.store.rqlite.bounds import RqliteBounds
-from relmachine.store.rqlite.store import RqliteReading, open_reading
+from relmachine.store.rqlite.client import RqliteClient
+from relmachine.store.rqlite.store import RqliteReading
 from relmachine.stream.connecting import connect
 from relmachine.stream.follow import FeedReader
 from relmachine.stream.port import Outgoing
@@ -47,7 +51,10 @@ _DECIDED = "SELECT (SELECT count(*) FROM thread_events) + (SELECT count(*) FROM 
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Hold the only place for a cluster among the tests that run on this machine."""
+    """Hold the only place for a cluster among the tests that run on this machine. Without the servers the test is left
+    out."""
+    for name in programs(ClusterSpec(3, Path(), "permit", permit.YAML, FIRST_PORT)):
+        need(name)
     with _LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -72,7 +79,8 @@ class Whole:
 
     cluster: Supervisor
     folder: Path
-    context: Context
+    stream_url: str
+    store_urls: Sequence[str]
     store: RqliteReading
     publisher: NatsPublisher
     feeds: FeedReader
@@ -118,30 +126,36 @@ class Whole:
 
     async def refused_by_the_fence(self) -> int:
         """Requests that the trigger rolled back, of all nodes, as the store counts them."""
-        return int(
-            str((await self.store.select("SELECT total(refusals) FROM fence_refusals")).rows[0][0]).split(".")[0]
-        )
+        counted = await self.store.select("SELECT coalesce(sum(refusals), 0) FROM fence_refusals")
+        return int(str(counted.rows[0][0]))
+
+    def of(self, kind: Kind) -> list[ProcessState]:
+        """The processes of one kind."""
+        return [process for process in self.cluster.state.processes if process.kind == kind]
 
 
 @contextlib.asynccontextmanager
-async def whole(folder: Path, kinds: Iterable[Kind] = Kind, grants: Path | None = None) -> AsyncGenerator[Whole]:
-    """Three nodes of the permit machine and all they need, in `folder`. Hold `alone()` meanwhile."""
-    spec = ClusterSpec(3, folder, "permit", permit.YAML, block(), kinds=frozenset(kinds), grants_path=grants)
-    for name in programs(spec):
-        need(name)
+async def whole(
+    folder: Path, kinds: Iterable[Kind] = Kind, *, nodes: int = 3, grants: Path | None = None
+) -> AsyncGenerator[Whole]:
+    """Nodes of the permit machine and all they need, in `folder`. Hold `alone()` meanwhile."""
+    spec = ClusterSpec(nodes, folder, "permit", permit.YAML, block(), kinds=frozenset(kinds), grants_path=grants)
     began = time.monotonic()
     async with running(spec) as cluster, contextlib.AsyncExitStack() as stack:
         print(f"{len(cluster.state.processes)} processes ready after {time.monotonic() - began:.0f} s")
-        context = Context.load(folder)
+        login, processes = Logins.load(folder).core, cluster.state.processes
+        ports = [process.ports["client"] for process in processes if process.kind == Kind.NATS]
+        stream = ",".join(login.url("nats", HOST, port) for port in ports)
+        stores = [process.address for process in processes if process.kind == Kind.RQLITE]
         patient = RqliteBounds(attempt_seconds_max=2.0, retry_seconds_max=60.0)
-        store = await open_reading(context.store_urls, READING, patient)
+        store = RqliteReading(RqliteClient(stores, patient), "", READING)  # there may be no schema yet
         stack.push_async_callback(store.close)
         names = topology(permit.plan())
-        publisher = await NatsPublisher.start(context.nats_url, names, Limits())
+        publisher = await NatsPublisher.start(stream, names, Limits())
         stack.push_async_callback(publisher.close)
-        connection = await connect(context.nats_url, name="test")
+        connection = await connect(stream, name="test")
         stack.push_async_callback(connection.close)
-        yield Whole(cluster, folder, context, store, publisher, FeedReader(connection, names))
+        yield Whole(cluster, folder, stream, stores, store, publisher, FeedReader(connection, names))
 
 
 def log() -> list[LogStep]:

@@ -26,7 +26,7 @@ from relmachine.stream.nats import NatsStream
 from relmachine.stream.port import Outgoing
 from relmachine.stream.server import NatsServer
 from relmachine.stream.server_config import ServerLimits
-from tests.contract.stream_contract import StreamContract, plan_of, row, step
+from tests.contract.stream_contract import StreamContract, plan_of, row, step, take
 
 pytestmark = pytest.mark.process
 
@@ -99,6 +99,34 @@ def test_a_consumer_deleted_under_the_node_is_made_again(server: NatsServer) -> 
                 seen |= {hint.sequence for hint in await asyncio.wait_for(anext(batches), 10)}
         finally:
             await stream.close()
+
+    asyncio.run(test())
+
+
+def test_hints_that_were_never_yielded_go_to_others_when_a_node_closes(server: NatsServer) -> None:
+    """Long before `ack_wait_seconds`."""
+
+    async def test() -> None:
+        plan = plan_of("closing")
+        first = await NatsStream.open(server.url, plan, "store", Limits())
+        second = await NatsStream.open(server.url, plan, "store", Limits(), reclaim=False)
+        try:
+            batches = first.hints.batches()
+            await first.publisher.publish([step("t", 1)])
+            await first.hints.done(await anext(batches))
+            await first.publisher.publish([step("t", number) for number in (2, 3, 4)])
+            streams, names = first.connection.jetstream, first.topology
+            place = (names.steps_stream, names.consumer("store"))
+            async with asyncio.timeout(10):
+                while (await streams.consumer_info(*place)).num_ack_pending != 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await first.hints.close()
+            async with asyncio.timeout(10):
+                hints = await take(second.hints, second.hints.done, count=3)
+            assert sorted(hint.sequence for hint in hints) == [2, 3, 4]
+        finally:
+            await first.close()
+            await second.close()
 
     asyncio.run(test())
 

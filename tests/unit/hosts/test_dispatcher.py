@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from structlog.testing import capture_logs
+
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.kernel.limits import Limits
 from relmachine.stream.port import Hint
@@ -90,3 +92,44 @@ def test_a_failed_turn_hands_its_hints_back_and_leaves_others_alone() -> None:
     assert [hint.thread for hint in hints.returned] == ["a"]
     assert [hint.thread for hint in hints.acknowledged] == ["b"]
     assert (dispatcher.failures, dispatcher.unfinished) == (1, 0)
+
+
+def test_a_batch_that_fails_is_one_line_with_its_reasons() -> None:
+    hints = ScriptedHints([Hint(f"t{number}", number, None) for number in range(1, 9)])
+
+    class Away(ScriptedHost):
+        async def advance(self, thread: str, hint: int) -> int:
+            raise ConnectionError(f"part {hint % 2} is away")
+
+    with capture_logs() as lines:
+        dispatcher = run(hints, Away({}))
+    assert dispatcher.failures == 8
+    (line,) = [line for line in lines if line["log_level"] == "warning"]
+    assert (line["count"], line["reasons"]) == (8, 2)
+    assert line["threads"] == ["t1", "t2", "t3", "t4", "t5"]
+    assert line["errors"] == ["ConnectionError('part 1 is away')", "ConnectionError('part 0 is away')"]
+
+
+def test_closing_hands_back_what_is_in_hand() -> None:
+    """One batch runs on a host that never answers, the next one waits for a place beside it."""
+    given = [[Hint("a", 1, None)], [Hint("b", 2, None)]]
+    hints = ScriptedHints(*given)
+
+    class Silent(ScriptedHost):
+        async def advance(self, thread: str, hint: int) -> int:
+            asked.set()
+            return await asyncio.Future()
+
+    asked = asyncio.Event()
+
+    async def work() -> None:
+        dispatcher = Dispatcher(hints, Silent({}), Limits(hints_in_flight_max=1, hints_per_fetch_max=1))
+        dispatcher.start()
+        await asyncio.wait_for(asked.wait(), 10)
+        await dispatcher.close()
+        await asyncio.wait_for(hints.all_answered(), 10)
+        assert dispatcher.unfinished == 0
+
+    asyncio.run(work())
+    assert sorted(hint.sequence for hint in hints.returned) == [1, 2]
+    assert hints.acknowledged == []
