@@ -124,12 +124,15 @@ def _table(row: dict[str, object], gate3: dict[int, float]) -> Table:
 
 
 def _append(row: dict[str, object]) -> None:
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    """One line more; earlier lines get the columns of today, empty where they had none."""
+    rows: list[dict[str, object]] = []
+    if RESULTS.exists():
+        with RESULTS.open(newline="") as file:
+            rows.extend(csv.DictReader(file))
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, row])
 
 
 def _commit() -> str:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from bench.__main__ import COLUMNS
+from bench.__main__ import COLUMNS, RESULTS
 from relmachine.cli.app import app
 from relmachine.cli.failure import exit_of
 from relmachine.errors import Code
@@ -172,3 +172,10 @@ def _members(body: dict[str, object]) -> tuple[set[str], dict[str, set[str]]]:
 
 def test_columns_of_the_benchmark_are_explained() -> None:
     assert set(names(page("performance.md"), "## Figures")) == set(COLUMNS)
+
+
+def test_every_line_of_results_has_the_columns_of_the_benchmark() -> None:
+    lines = [line.split(",") for line in RESULTS.read_text().splitlines()]
+    assert lines[0] == list(COLUMNS)
+    assert {len(line) for line in lines} == {len(COLUMNS)}
+    assert len(lines) > 1
