@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
@@ -46,8 +45,7 @@ async def until_stopped(failed: Coroutine[Any, Any, None]) -> None:
     """Return at the first SIGINT or SIGTERM, so that the node closes in order; raise what `failed` raises."""
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # loops on Windows: Ctrl-C cancels the task there
-            loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stopped.set)
     tasks = {asyncio.create_task(stopped.wait()), asyncio.create_task(failed)}
     done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in left:
