@@ -1,7 +1,7 @@
 # The images of a cluster in containers (docs/compose.md), each built from a folder that deploy/compose/images.py makes.
-# The base is Debian 12 with Python 3.11, or anything with its glibc and bash. With libatomic1 in it, nothing is
-# downloaded while images are built.
-ARG BASE_IMAGE=python:3.11.13-slim-bookworm
+# The base, which docker-compose.yml names by its digest, is Debian 12 with Python 3.11, or anything with its glibc and
+# bash. With libatomic1 in it, nothing is downloaded while images are built.
+ARG BASE_IMAGE
 
 # One server. `data` has an empty folder for each volume, so that Docker gives new volumes to this user.
 FROM ${BASE_IMAGE} AS server

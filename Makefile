@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test test-cluster test-compose verify bench docs lock clean
+.PHONY: setup servers demo test test-cluster test-compose verify bench bench-cluster docs lock clean
 
 setup: $(STAMP)
 
@@ -28,8 +28,10 @@ servers: setup  ## the servers of a cluster, built into the user's cache folder;
 demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
 	$(VENV)/bin/relm demo $(ARGS)
 
-test: setup  ## the suite but for what needs a machine of its own
+test: setup  ## the suite but for what needs a machine of its own; builds the servers that it can, once
 	@echo "left out: whole clusters (make test-cluster) and containers (make test-compose)"
+	@test -n "$$RELM_REQUIRE_CLUSTER" || ! command -v go >/dev/null || $(VENV)/bin/relm servers build >/dev/null \
+	  || echo "servers: not all could be built, so tests that need them are left out"
 	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not whole_cluster" $(ARGS)
 
 test-cluster: servers  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
@@ -47,6 +49,9 @@ verify: setup  ## format, lint, types, layers, tests
 
 bench: setup  ## workload W against the raw floor, in one run
 	$(PYTHON) -m bench $(ARGS)
+
+bench-cluster: servers  ## workload W on three nodes: settled steps/s, latency, who spends the CPU; on an idle machine
+	$(PYTHON) -m bench.cluster $(ARGS)
 
 docs: setup  ## the documentation site, into site/
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet

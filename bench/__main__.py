@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
 import os
-import subprocess
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.gate3 import admission_microseconds
+from bench.results import append, commit
 from bench.runs import Cost, floor, latencies, path
 from bench.workload import Work, independent_neighbours, workload
 
@@ -49,7 +48,7 @@ def main() -> int:
     p50, p99 = _latency(given.sync, quick=given.quick)
     row = {
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "cores": os.cpu_count(),
         "stream_sync": given.sync,
         "threads": 100,
@@ -67,7 +66,7 @@ def main() -> int:
     }
     console.print(_table(row, gate3))
     if not given.quick:
-        _append(row)
+        append(RESULTS, COLUMNS, row)
     return int(ratio > RATIO_MAX or length_ratio > LENGTH_RATIO_MAX or max(gate3_ratio, gate3_growth) > GATE3_RATIO_MAX)
 
 
@@ -121,23 +120,6 @@ def _table(row: dict[str, object], gate3: dict[int, float]) -> Table:
     for size, microseconds in gate3.items():
         table.add_row(f"gate 3, {size} steps of a thread", f"{microseconds:.0f} µs per step", "")
     return table
-
-
-def _append(row: dict[str, object]) -> None:
-    """One line more; earlier lines get the columns of today, empty where they had none."""
-    rows: list[dict[str, object]] = []
-    if RESULTS.exists():
-        with RESULTS.open(newline="") as file:
-            rows.extend(csv.DictReader(file))
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
-
-
-def _commit() -> str:
-    run = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return run.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

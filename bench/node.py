@@ -14,6 +14,7 @@ import uvloop
 
 from bench.machine import GRANTED, machine
 from relmachine.node import Node, Settings
+from relmachine.node.memory import settle
 
 
 def write_grants(folder: Path) -> Path:
@@ -35,6 +36,7 @@ async def serve(folder: Path, sync: str) -> None:
     """Run the node until stdin closes."""
     settings = Settings(data_dir=folder / "data", grants=write_grants(folder), stream_sync=sync, http=False)  # type: ignore[arg-type]
     async with Node.running(machine(), settings) as node:
+        settle()
         context = node.context(running=True)
         print(
             json.dumps({"nats_url": context.nats_url, "store_path": str(context.store_path), "pids": node.pids()}),

@@ -16,10 +16,10 @@ from typing import Any, cast
 import nats
 
 from bench.meter import Reading, percentile, read
+from bench.publishing import STEP_SUBJECT, WINDOW, flood, steady
 from bench.workload import Work, expectations
 from relmachine.stream.server import NatsServer
 
-PUBLISH_WINDOW = 500
 DECIDED_SECONDS_MAX = 600.0
 
 
@@ -48,14 +48,14 @@ async def floor(folder: Path, work: Sequence[Work], sync: str) -> Cost:
     await server.start()
     try:
         client = await nats.connect(server.url)
-        stream = client.jetstream(publish_async_max_pending=2 * PUBLISH_WINDOW)
+        stream = client.jetstream(publish_async_max_pending=2 * WINDOW)
         await stream.add_stream(name="FLOOR", subjects=["floor.>"])
         command = [sys.executable, "-m", "bench.floor", server.url, str(folder / "floor.db"), str(len(work))]
         consumer = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert consumer.stdout is not None
         await consumer.stdout.readline()
         before = read([server.pid, consumer.pid])
-        await _publish(stream, "floor.{thread}.{step}", work)
+        await flood(stream, "floor.{thread}.{step}", work)
         # The consumer's CPU joins this process's children when it is reaped, so it is read from there.
         await consumer.wait()
         spent = read([server.pid]) - before
@@ -69,9 +69,9 @@ async def path(folder: Path, work: Sequence[Work], sync: str) -> Cost:
     """The whole path on `work`; what the gates said is checked against what they should say."""
     async with _node(folder, sync) as node:
         client = await nats.connect(node["nats_url"])
-        stream = client.jetstream(publish_async_max_pending=2 * PUBLISH_WINDOW)
+        stream = client.jetstream(publish_async_max_pending=2 * WINDOW)
         before = read(node["pids"])
-        await _publish(stream, "relm.w.step.{thread}.{step}", work)
+        await flood(stream, STEP_SUBJECT, work)
         await _decided(Path(node["store_path"]), len(work))
         spent = read(node["pids"]) - before
         await client.close()
@@ -83,36 +83,9 @@ async def latencies(folder: Path, work: Sequence[Work], per_second: float, sync:
     """p50 and p99 in milliseconds from publishing to the outcome on the journal, at a steady rate."""
     async with _node(folder, sync) as node:
         client = await nats.connect(node["nats_url"])
-        stream = client.jetstream()
-        published: dict[str, float] = {}
-        taken: list[float] = []
-        finished = asyncio.Event()
-
-        async def outcome(message: Any) -> None:
-            now = time.perf_counter()
-            keys = [item["key"] for item in json.loads(message.data)["outcomes"]]
-            taken.extend(now - published[key] for key in keys)
-            if len(taken) == len(work):
-                finished.set()
-
-        await client.subscribe("relm.w.journal.*", cb=outcome)
-        await client.flush()
-        started = time.perf_counter()
-        for index, item in enumerate(work):
-            await asyncio.sleep(max(0.0, started + index / per_second - time.perf_counter()))
-            body = json.loads(item.body)
-            published[json.dumps([body["source"], body["id"]], separators=(",", ":"))] = time.perf_counter()
-            await stream.publish(f"relm.w.step.{item.thread}.{item.step}", item.body)
-        await asyncio.wait_for(finished.wait(), 60)
+        taken = await steady(client, work, per_second)
         await client.close()
     return percentile(taken, 0.5) * 1000, percentile(taken, 0.99) * 1000
-
-
-async def _publish(stream: Any, subject: str, work: Sequence[Work]) -> None:
-    for start in range(0, len(work), PUBLISH_WINDOW):
-        for item in work[start : start + PUBLISH_WINDOW]:
-            await stream.publish_async(subject.format(thread=item.thread, step=item.step), item.body)
-        await stream.publish_async_completed()
 
 
 @contextlib.asynccontextmanager

@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from relmachine.errors import RelmError
 from relmachine.hosts import dapr_placement, dapr_sidecar
 from relmachine.hosts.dapr_placement import Placement, PlacementPorts, Scheduler, SchedulerPorts
 from relmachine.hosts.dapr_sidecar import Sidecar, SidecarPorts
-from relmachine.servers import locate
 from tests.contract.rqlite_servers import free_ports
+from tests.real_servers import need
 
 PROGRAMS = ("daprd", "placement", "scheduler")
 PORTS_MAX = 30
@@ -25,13 +22,8 @@ PORTS_MAX = 30
 
 
 def programs() -> dict[str, str]:
-    """Paths of the programs. Skips the test that asks when one is missing, unless a cluster is required."""
-    try:
-        return {name: str(locate(name)) for name in PROGRAMS}
-    except RelmError as missing:
-        if os.environ.get("RELM_REQUIRE_CLUSTER") == "1":
-            raise
-        pytest.skip(f"needs {', '.join(PROGRAMS)}: {missing.sentence}")
+    """Paths of the programs. Without one of them the test that asks is left out, or fails: see `real_servers.need`."""
+    return {name: str(need(name)) for name in PROGRAMS}
 
 
 class DaprCluster:

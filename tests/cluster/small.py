@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from relmachine.cluster.holding import lives
 from relmachine.cluster.ports import BLOCK_PORTS, FIRST_PORT, LAST_PORT, free_block
 from relmachine.cluster.spec import ClusterPlan, ClusterSpec, ProcessSpec, Restart
 from relmachine.cluster.state import Wish
+from relmachine.node.living import lives
 
 DEADLINE_SECONDS = 60.0
 

@@ -15,9 +15,9 @@ import pytest
 
 from relmachine.cluster.child import MARK, mark_of
 from relmachine.cluster.ending import end
-from relmachine.cluster.holding import lives
 from relmachine.cluster.leftovers import end_leftovers, leftovers
 from relmachine.cluster.state import ClusterState, Phase, Stage
+from relmachine.node.living import lives
 from tests.cluster.small import gone, until, wish
 
 pytestmark = pytest.mark.process

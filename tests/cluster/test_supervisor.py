@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from relmachine.cluster.child import Child
 from relmachine.cluster.spec import ProcessSpec
 from relmachine.cluster.state import ClusterState, Phase, Stage
 from relmachine.cluster.supervisor import Supervisor
@@ -192,6 +194,35 @@ def test_a_frozen_process_ends_in_order_and_a_deaf_one_is_killed(tmp_path: Path)
     state = ClusterState.load(tmp_path)
     assert state.process("frozen").last_exit == "exit 0"
     assert state.process("deaf").last_exit == "killed by SIGKILL"
+
+
+_COUNTS = """
+import pathlib, signal, time
+told = []
+signal.signal(signal.SIGTERM, lambda *_: (told.append(1), pathlib.Path("told").write_text(str(len(told)))))
+pathlib.Path("ready").touch()
+while not pathlib.Path("end").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_process_is_told_to_end_once_however_often_it_is_stopped(tmp_path: Path) -> None:
+    """As when a cluster drains in the middle of a change: a second signal would make a node hurry."""
+    spec = ProcessSpec("slow", "small", [sys.executable, "-c", _COUNTS], tmp_path / "slow")
+
+    async def run() -> None:
+        child = await Child.start(spec, tmp_path, tmp_path / "log")
+        await until((spec.folder / "ready").exists, "the process")
+        stopping = asyncio.create_task(child.stop())
+        await until((spec.folder / "told").exists, "the signal")
+        stopping.cancel()
+        again = asyncio.create_task(child.stop())
+        await asyncio.wait({again}, timeout=0.3)
+        (spec.folder / "end").touch()
+        assert await again is True
+
+    asyncio.run(run())
+    assert (spec.folder / "told").read_text() == "1"
 
 
 def test_what_a_process_started_itself_ends_too(tmp_path: Path) -> None:

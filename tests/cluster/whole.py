@@ -15,9 +15,10 @@ from pathlib import Path
 
 from relmachine.cluster.kind import Kind
 from relmachine.cluster.logins import Logins
+from relmachine.cluster.nodes import resized
 from relmachine.cluster.plan import programs
 from relmachine.cluster.ports import FIRST_PORT
-from relmachine.cluster.running import running
+from relmachine.cluster.running import recorded, running
 from relmachine.cluster.site import HOST
 from relmachine.cluster.spec import ClusterSpec
 from relmachine.cluster.state import ProcessState
@@ -138,8 +139,10 @@ class Whole:
 async def whole(
     folder: Path, kinds: Iterable[Kind] = Kind, *, nodes: int = 3, grants: Path | None = None
 ) -> AsyncGenerator[Whole]:
-    """Nodes of the permit machine and all they need, in `folder`. Hold `alone()` meanwhile."""
+    """Nodes of the permit machine and all they need, in `folder`, going on as it began. Hold `alone()` meanwhile."""
+    before = recorded(folder)
     spec = ClusterSpec(nodes, folder, "permit", permit.YAML, block(), kinds=frozenset(kinds), grants_path=grants)
+    spec = spec if before is None else resized(before.spec(folder), nodes)
     began = time.monotonic()
     async with running(spec) as cluster, contextlib.AsyncExitStack() as stack:
         print(f"{len(cluster.state.processes)} processes ready after {time.monotonic() - began:.0f} s")

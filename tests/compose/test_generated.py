@@ -6,19 +6,24 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from relmachine.cli.app import app
 from relmachine.cluster.compose import BASE_IMAGE, CONFIGURE, compose_text
 from relmachine.cluster.containers import CLUSTER, DATA, configure, container_plan, container_spec, volumes
 from relmachine.cluster.kind import Kind
 from relmachine.cluster.logins import Logins
 from relmachine.cluster.plan import plan, programs
 from relmachine.cluster.spec import ClusterSpec
+from relmachine.gates.grants import parse_grants, shipped_policy
 from relmachine.node.settings import Settings
 from tests import permit
 from tests.compose.containers import ROOT
@@ -110,10 +115,47 @@ def test_images_are_pinned_and_built_once_from_a_base_that_is_given() -> None:
     assert all(re.fullmatch(r"relmachine/[a-z-]+:\d+\.\d+\.\d+", service["image"]) for service in built)
     assert {service["build"]["args"]["BASE_IMAGE"] for service in built} == {f"${{BASE_IMAGE:-{BASE_IMAGE}}}"}
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert f"ARG BASE_IMAGE={BASE_IMAGE}\n" in dockerfile
+    assert re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", BASE_IMAGE)
+    assert "ARG BASE_IMAGE\n" in dockerfile
     assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${BASE_IMAGE}"}
     stages = set(re.findall(r"^FROM \S+ AS (\w+)", dockerfile, re.MULTILINE))
     assert {service["build"]["target"] for service in built} == stages
+
+
+def test_images_are_named_in_one_place_of_the_source() -> None:
+    names = re.compile(r"\b(?:python|debian|alpine|ubuntu):[0-9a-z]")
+    sources = [*(ROOT / "src").rglob("*.py"), ROOT / "Dockerfile", *(ROOT / "deploy").rglob("*.py")]
+    found = [path.name for path in sources for _ in names.findall(path.read_text())]
+    assert found == ["compose.py"]
+
+
+def test_grants_of_ones_own_reach_the_policy_server_and_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    shutil.copy(permit.YAML, folder)
+    grants = {"grants": [{**json.loads(shipped_policy("grants.json"))["grants"][0], "principals": ["ann"]}]}
+    (folder / "grants.json").write_text(json.dumps(grants))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["compose", "print", f"machine/{permit.YAML.name}", "--grants"]
+    printed = CliRunner().invoke(app, [*arguments, "machine/grants.json"])
+    assert printed.exit_code == 0, printed.output
+    services = yaml.safe_load(printed.stdout)["services"]
+    assert services["node-2"]["environment"]["RELM_GRANTS"] == "/machine/grants.json"
+    assert services[CONFIGURE]["command"][-2:] == ["--grants", "/machine/grants.json"]
+    assert "RELM_GRANTS" not in STORED
+    (tmp_path / CLUSTER).mkdir()
+    spec = replace(container_spec("permit", permit.YAML.name, 3, grants="grants.json"), data_dir=tmp_path)
+    configure(spec, parse_grants((folder / "grants.json").read_text()))
+    held = json.loads((tmp_path / "opa-2" / "bundle" / "data.json").read_text())
+    assert held["grants"][0]["principals"] == ["ann"]
+    (tmp_path / "grants.json").write_text(json.dumps(grants))
+    outside = CliRunner().invoke(app, [*arguments, "grants.json"])
+    assert (outside.exit_code, "machine's folder" in outside.stderr) == (2, True)
+    (folder / "grants.json").write_text("{}")
+    invalid = CliRunner().invoke(app, [*arguments, "machine/grants.json"])
+    assert (invalid.exit_code, "grants_invalid" in invalid.stderr) == (1, True)
 
 
 def test_logins_are_nowhere_but_in_files_for_their_owner() -> None:

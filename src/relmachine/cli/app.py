@@ -11,6 +11,7 @@ from relmachine.cli.compose import compose
 from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
 from relmachine.cli.down import down
+from relmachine.cli.nodes import nodes
 from relmachine.cli.publish import publish
 from relmachine.cli.rejected import rejected
 from relmachine.cli.replay import replay
@@ -56,8 +57,10 @@ for run in (dev, demo, check, publish, replay):
 app.add_typer(threads, name="thread")
 app.command()(section)
 app.add_typer(rejected, name="rejected")
-for run in (up, status, down):
-    app.command()(run)
+app.command()(up)
+app.command()(status)
+app.add_typer(nodes, name="nodes")
+app.command()(down)
 app.add_typer(servers, name="servers")
 app.add_typer(compose, name="compose", hidden=True)
 for run in (verify, sql):

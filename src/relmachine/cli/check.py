@@ -1,8 +1,10 @@
-"""`relm check`: every law of a machine with its witness, then which steps depend on each other, and why."""
+"""`relm check`: every law of a machine with its witness, then which steps depend on each other, and why; or what it has
+on a NATS server.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,18 +22,36 @@ _STYLES = {"pass": "green", "warning": "yellow", "fail": "bold red"}
 
 
 @command
-def check(machine: MachineArgument, as_json: JsonOption = False) -> None:
+def check(
+    machine: MachineArgument,
+    *,
+    topology: Annotated[
+        bool, typer.Option("--topology", help="Print streams, subjects, consumers and accounts instead of the matrix.")
+    ] = False,
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", min=1, max=9, help="With --topology: as `relm up --nodes N` runs it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check a machine's laws and print its dependence matrix. Exit 1 when a law fails."""
     from relmachine.cli.output import out, print_json
+    from relmachine.cli.topology_view import described, print_topology
     from relmachine.machine.footprint import derive
     from relmachine.machine.loader import load
 
+    if nodes is not None and not topology:
+        raise typer.BadParameter("it says how --topology is printed: give that too", param_hint="--nodes")
     declared = load(machine)
     report = declared.check()
     steps, pairs = sorted(declared.declaration.steps), derive(declared.declaration)
+    found = described(declared.plan({}), machine, nodes) if topology and report.ok else None
     if as_json:
         digest = declared.laws_digest() if report.ok else None
-        print_json({**report.as_json(), "laws_digest": digest, "steps": steps, "dependence": _pairs_json(pairs)})
+        shown = {**report.as_json(), "laws_digest": digest, "steps": steps, "dependence": _pairs_json(pairs)}
+        print_json(shown if found is None else {**shown, "topology": found.as_json()})
+    elif found is not None:
+        print_topology(out(), found)
+        out().print(_last_line(declared, report), soft_wrap=True)
     else:
         _print_laws(out(), report)
         _print_matrix(out(), steps, pairs)

@@ -11,6 +11,7 @@ import typer
 
 from relmachine.cluster import running
 from relmachine.cluster.kind import Kind
+from relmachine.cluster.nodes import resized
 from relmachine.cluster.spec import ClusterSpec
 from relmachine.cluster.state import Wish
 from relmachine.errors import Code, RelmError
@@ -36,8 +37,10 @@ class Asked:
 def spec_of(asked: Asked) -> ClusterSpec:
     """What was asked, else what the cluster of the folder was started with, else the defaults.
 
+    A folder keeps the number of its servers whatever the number of nodes is; of another number of nodes it keeps those
+    with the lowest numbers.
     Errors: `machine_invalid`, `not_found`; `store_machine_mismatch` for another machine than the folder's,
-    `topology_mismatch` for another number of servers than the folder has, `unreachable` for other ports.
+    `unreachable` for other ports, `limit_exceeded`.
     """
     before = running.recorded(asked.data)
     path = Path(asked.machine) if asked.machine is not None else None if before is None else before.machine_path
@@ -45,28 +48,22 @@ def spec_of(asked: Asked) -> ClusterSpec:
         raise typer.BadParameter("name the machine of a new cluster: a .yaml or .py file", param_hint="--machine")
     port = running.first_port(asked.data, asked.first_port)
     name = topology(load(str(path)).plan({})).machine
-    wish = before or Wish.of(ClusterSpec(NODES_DEFAULT, asked.data, name, path, port))
-    spec = ClusterSpec(
-        nodes=asked.nodes or wish.nodes,
-        data_dir=asked.data.resolve(),
-        machine=name,
+    if before is None:
+        known = ClusterSpec(asked.nodes or NODES_DEFAULT, asked.data.resolve(), name, path.resolve(), port)
+    else:
+        _check_same(before, name)
+        known = resized(before.spec(asked.data.resolve()), asked.nodes or before.nodes)
+    return replace(
+        known,
         machine_path=path.resolve(),
-        first_port=port,
-        sync=asked.sync or wish.sync,
-        kinds=frozenset(asked.only or wish.kinds),
-        grants_path=wish.grants_path if asked.grants is None else asked.grants.resolve(),
+        sync=asked.sync or known.sync,
+        kinds=frozenset(asked.only or known.kinds),
+        grants_path=known.grants_path if asked.grants is None else asked.grants.resolve(),
     )
-    if before is not None:
-        _check_same(before, spec)
-    return spec
 
 
-def _check_same(before: Wish, spec: ClusterSpec) -> None:
-    """Refuse what the data in the folder cannot follow: another machine, another number of replicas."""
-    if before.machine != spec.machine:
+def _check_same(before: Wish, machine: str) -> None:
+    """Refuse what the data in the folder cannot follow."""
+    if before.machine != machine:
         sentence = f"the cluster in this folder is one of machine {before.machine}: name another folder with --data"
-        raise RelmError(Code.STORE_MACHINE_MISMATCH, sentence, found=before.machine, expected=spec.machine)
-    replicas = replace(spec, nodes=before.nodes).replicas
-    if replicas != spec.replicas:
-        sentence = "the servers in this folder are of another number: name another folder with --data, or other --nodes"
-        raise RelmError(Code.TOPOLOGY_MISMATCH, sentence, replicas=replicas, nodes=before.nodes)
+        raise RelmError(Code.STORE_MACHINE_MISMATCH, sentence, found=before.machine, expected=machine)

@@ -11,12 +11,17 @@ from rich.live import Live
 from rich.table import Table
 
 from relmachine.cli.output import errors, table
+from relmachine.cluster.spec import REPLICATED_FROM
 from relmachine.cluster.state import ClusterState, Phase, Stage
 
 if TYPE_CHECKING:
-    from relmachine.cluster.state import ProcessState
+    from relmachine.cluster.state import ProcessState, Wish
 
-_STYLES = {Stage.READY: "green", Stage.FAILING: "red", Stage.PAUSING: "yellow", Stage.STARTING: "yellow"}
+_STYLES = {
+    Stage.READY: "green",
+    Stage.FAILING: "red",
+    **dict.fromkeys((Stage.PAUSING, Stage.STARTING, Stage.JOINING, Stage.LEAVING), "yellow"),
+}
 
 
 def state_table(state: ClusterState) -> Table:
@@ -57,6 +62,16 @@ class Drain:
             if process.stage is Stage.STOPPED and process.last_exit is not None and process.name not in self._told:
                 self._told.add(process.name)
                 print(f"{process.name} stopped: {process.last_exit}", file=sys.stderr, flush=True)
+
+
+def single_servers(wish: Wish) -> str | None:
+    """What is to be said of a cluster with enough nodes for three servers of each kind that began with fewer."""
+    if wish.replicas != 1 or wish.nodes < REPLICATED_FROM:
+        return None
+    return (
+        "NATS, rqlite and placement stay one server each, as this folder began with fewer nodes: while one is down, "
+        "nothing is settled. For three of each start a new folder with three nodes or more"
+    )
 
 
 def addresses(state: ClusterState) -> dict[str, str]:

@@ -19,17 +19,17 @@ def post(url: str, body: bytes, content_type: str) -> dict[str, object]:
     return _answer(Request(url, data=body, headers={"Content-Type": content_type}, method="POST"))
 
 
-def get(url: str) -> dict[str, object]:
-    """The JSON object at `url` of the node. Errors as for `post`."""
-    return _answer(Request(url))
+def get(url: str, seconds: float = SECONDS_MAX) -> dict[str, object]:
+    """The JSON object at `url` of the node, within so many seconds. Errors as for `post`."""
+    return _answer(Request(url), seconds)
 
 
-def _answer(request: Request) -> dict[str, object]:
+def _answer(request: Request, seconds: float = SECONDS_MAX) -> dict[str, object]:
     url = request.full_url
     # The node's address comes from its own data folder: no proxy stands between.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(request, timeout=SECONDS_MAX) as answer:
+        with opener.open(request, timeout=seconds) as answer:
             return _object(answer.read(), url)
     except HTTPError as error:
         with error:

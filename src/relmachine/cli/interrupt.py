@@ -7,13 +7,17 @@ import json
 import sys
 from collections.abc import Generator
 
+_AGAIN = "interrupted; run the same command again to go on"
+
 
 class Interrupted(KeyboardInterrupt):
-    """A command was ended by Ctrl-C or SIGTERM. `hint` says what running it again needs."""
+    """A command was ended by Ctrl-C or SIGTERM. `hint` says what running it again needs; where that does not go on
+    with it, `sentence` says what does.
+    """
 
-    def __init__(self, hint: str = "") -> None:
+    def __init__(self, hint: str = "", sentence: str = _AGAIN) -> None:
         super().__init__(hint)
-        self.hint = hint
+        self.sentence = sentence + hint
 
 
 @contextlib.contextmanager
@@ -27,6 +31,5 @@ def resuming(hint: str) -> Generator[None]:
 
 def tell_interrupted(error: KeyboardInterrupt, *, as_json: bool) -> None:
     """One line on stderr. It loads nothing: whoever pressed Ctrl-C wants it to end."""
-    hint = error.hint if isinstance(error, Interrupted) else ""
-    sentence = f"interrupted; run the same command again to go on{hint}"
+    sentence = error.sentence if isinstance(error, Interrupted) else _AGAIN
     print(json.dumps({"interrupted": sentence}) if as_json else sentence, file=sys.stderr)

@@ -54,6 +54,8 @@ def build_servers(*, only: OnlyOption = None, as_json: JsonOption = False) -> No
         size = _megabytes(receipt.size_bytes)
         made.add_row(server.name, server.version, when, f"{receipt.seconds:.0f}", size, cell(str(server.path)))
     out().print(made)
+    now, before = (sum(server.receipt.seconds for server in there if server.fresh is fresh) for fresh in (True, False))
+    out().print(f"servers: {len(there)}; {now:.0f} s of building now, {before:.0f} s before")
 
 
 def _megabytes(size_bytes: int | None) -> str:

@@ -1,52 +1,64 @@
-"""`relm sql`: one reading query on the store."""
+"""`relm sql`: one reading query on the store, or a prompt for many."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relmachine.cli.failure import command
 from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption
+from relmachine.store.rqlite.level import Level
 
-_ID = re.compile("[0-9a-f]{64}")
+if TYPE_CHECKING:
+    from relmachine.store.admin import Admin
 
 
 @command
 def sql(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT; the store cannot be written here.")],
+    query: Annotated[
+        str | None, typer.Argument(metavar="[QUERY]", help="One SELECT. Without it a prompt opens.")
+    ] = None,
     *,
     context: ContextOption = CONTEXT_DEFAULT,
+    level: Annotated[
+        Level | None, typer.Option("--level", help="How the prompt reads from servers. [default: linearizable]")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Let the prompt change rows, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one SELECT on the store, within its limits of rows and seconds."""
-    from relmachine.cli.asking import ask
-    from relmachine.cli.output import add_column, cell, out, print_json, table
+    """Run one SELECT on the store, within its limits of rows and seconds; without one, open a prompt.
 
-    found = ask(context, lambda store: store.select(query))
-    if as_json:
-        print_json(found.dicts())
+    Statements may also come from a file or a pipe: the first that fails ends the command.
+    """
+    if query is None:
+        from relmachine.cli.sql_prompt import Prompt
+
+        with closing(_admin(context, level)) as admin:
+            Prompt(admin, writes=write, as_json=as_json).run()
         return
-    made = table()
-    for place, name in enumerate(found.columns):
-        values = [row[place] for row in found.rows]
-        add_column(made, name, numbers=_all(values, _is_number), ids=_all(values, _is_id))
-    for row in found.rows:
-        made.add_row(*(cell(value) for value in row))
-    out().print(made)
+    if write or level is not None:
+        raise typer.BadParameter("--write and --level are for the prompt: leave QUERY out", param_hint="QUERY")
+    from relmachine.cli.asking import ask
+    from relmachine.cli.sql_result import print_rows
+
+    print_rows(ask(context, lambda store: store.select(query)), as_json=as_json)
 
 
-def _all(values: Sequence[object], are: Callable[[object], bool]) -> bool:
-    """Whether there are values, and all of them, but for nulls, `are`."""
-    known = [value for value in values if value is not None]
-    return bool(known) and all(are(value) for value in known)
+def _admin(folder: Path, level: Level | None) -> Admin:
+    """The store of the node whose data folder is `folder`. Errors: `not_found`, `unreachable`."""
+    from relmachine.kernel.limits import Limits
+    from relmachine.node.context import Context
 
+    found = Context.load(folder)
+    if found.store_path is None:
+        from relmachine.store.rqlite.admin import RqliteAdmin  # its client comes with the extra "cluster"
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float)
+        return RqliteAdmin(found.store_urls, Limits(), level or Level.LINEARIZABLE)
+    if level is not None:
+        raise typer.BadParameter("this store is one file: every read sees the last commit", param_hint="--level")
+    from relmachine.store.sqlite_admin import SqliteAdmin
 
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return SqliteAdmin(found.store_path, Limits())

@@ -12,7 +12,7 @@ from relmachine.cli.failure import command
 from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption, LimitOption, ThreadArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -30,14 +30,17 @@ def list_threads(
 ) -> None:
     """List the threads that moved last, the newest first."""
     from relmachine.cli.asking import ask
+    from relmachine.cli.lagging import thread_lags
     from relmachine.cli.output import out, print_json
     from relmachine.store import reading
 
     found = ask(context, lambda store: reading.newest_threads(store, limit))
+    lags = thread_lags(context, [line.thread for line in found])
+    behind = {thread: lag.behind for thread, lag in lags.items()}
     if as_json:
-        print_json([asdict(line) for line in found])
+        print_json([{**asdict(line), "behind": behind.get(line.thread)} for line in found])
     else:
-        out().print(_list_table(found))
+        out().print(_list_table(found, behind))
 
 
 @threads.command("show")
@@ -48,14 +51,19 @@ def show_thread(
     """Show a thread: its history as tiers, how each claim stands and why, and its section."""
     from relmachine.cli.addressing import thread_token
     from relmachine.cli.asking import ask
+    from relmachine.cli.lagging import thread_lags
     from relmachine.cli.output import out, print_json
 
     token = thread_token(thread)
     shown = ask(context, lambda store: thread_view(store, token))
+    lag = thread_lags(context, [token]).get(token)
     if as_json:
-        print_json(shown.as_json())
+        told = {"behind": None, "oldest_seconds": None} if lag is None else lag.model_dump()
+        print_json({**shown.as_json(), **{name: told[name] for name in ("behind", "oldest_seconds")}})
     else:
         shown.print_on(out())
+        if lag is not None and lag.behind:
+            out().print(f"{lag.behind} more steps wait to be decided, the oldest for {lag.oldest_seconds} s")
 
 
 async def thread_view(store: Reads, thread: str) -> ThreadView:
@@ -140,11 +148,12 @@ def section_table(section: SectionView, settled: SectionView | None = None) -> T
     return made
 
 
-def _list_table(found: Sequence[ThreadLine]) -> Table:
+def _list_table(found: Sequence[ThreadLine], behind: Mapping[str, int]) -> Table:
+    """`behind` are steps that wait to be decided, as a running node tells; without one there is no such column."""
     from relmachine.cli.output import cell, table
 
-    made = table("label", "#depth", "#tier", "#rejections", "#sequence", "@history")
+    made = table("label", "#depth", "#tier", "#rejections", "#sequence", *(["#behind"] if behind else []), "@history")
     for line in found:
-        counts = (line.depth, line.tier, line.rejections, line.sequence)
-        made.add_row(cell(line.label), *(str(count) for count in counts), line.history)
+        counts = [line.depth, line.tier, line.rejections, line.sequence, *([behind.get(line.thread)] if behind else [])]
+        made.add_row(cell(line.label), *(cell(count) for count in counts), line.history)
     return made

@@ -24,7 +24,9 @@ def up(
     *,
     nodes: Annotated[
         int | None,
-        typer.Option("--nodes", min=1, max=9, help="How many nodes; servers are three from 3 on. [default: 3]"),
+        typer.Option(
+            "--nodes", min=1, max=9, help="How many; a new folder has 3 servers of a kind from 3 on. [default: 3]"
+        ),
     ] = None,
     machine: Annotated[
         str | None, typer.Option("--machine", metavar="MACHINE", help="The machine. [default: the folder's]")
@@ -85,14 +87,18 @@ async def _up(spec: ClusterSpec, *, as_json: bool) -> None:
 
 
 def _print(state: ClusterState, *, as_json: bool, ends: str) -> None:
-    from relmachine.cli.cluster_view import addresses
+    from relmachine.cli.cluster_view import addresses, single_servers
     from relmachine.cli.output import out, print_json
     from relmachine.cli.serving import print_addresses
 
+    note = single_servers(state.wish)
     if as_json:
-        print_json({"machine": state.wish.machine, "nodes": state.wish.nodes, "addresses": addresses(state)})
+        told = {"machine": state.wish.machine, "nodes": state.wish.nodes, "addresses": addresses(state), "note": note}
+        print_json(told)
     else:
         processes = len(state.processes)
         out().print(f"machine {state.wish.machine}: {processes} processes are ready; {ends} ends them", style="bold")
         print_addresses(out(), addresses(state))
+        if note:
+            out().print(note, soft_wrap=True)
     sys.stdout.flush()

@@ -33,6 +33,7 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process, spec: ProcessSpec) -> None:
         self._process, self._spec = process, spec
+        self._told = False
 
     @staticmethod
     async def start(spec: ProcessSpec, cluster: Path, log: Path) -> Child:
@@ -74,7 +75,9 @@ class Child:
         """Stop it by its own signal, by SIGKILL when it takes too long. Whether it went by itself."""
         if not self.running:
             return True
-        self._send(self._spec.stop_signal)
+        if not self._told:  # a second signal may mean: faster
+            self._told = True
+            self._send(self._spec.stop_signal)
         self._send(signal.SIGCONT)  # a frozen process hears nothing else
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._spec.stop_seconds):

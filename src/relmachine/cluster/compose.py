@@ -18,9 +18,9 @@ from relmachine.cluster.spec import ClusterSpec, ProcessSpec
 from relmachine.servers.manifest import manifest
 from relmachine.version import __version__
 
-BASE_IMAGE = "python:3.11.13-slim-bookworm"
-"""What images are built from unless told otherwise: Debian 12 with Python 3.11, or anything with its glibc, bash and
-Python."""
+BASE_IMAGE = "python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1"
+"""What images are built from unless told otherwise, by its digest: Debian 12 with Python 3.11. Anything with its glibc,
+bash and Python will do as well."""
 
 USER = "10001:10001"
 """User and group of every process; no image needs to know them by name."""
@@ -85,7 +85,8 @@ def _service(process: ProcessSpec, image: tuple[str, str], source: str, *, build
 
 def _configure(spec: ClusterSpec, names: list[str], source: str) -> _Service:
     """The container that writes everybody's files, and so the only one that sees every volume."""
-    options = ["--nodes", str(spec.nodes), "--sync", spec.sync]
+    grants = [] if spec.grants_path is None else ["--grants", str(spec.grants_path)]
+    options = ["--nodes", str(spec.nodes), "--sync", spec.sync, *grants]
     return {
         **_image_lines(_image(Kind.NODE, ""), builds=True),
         "profiles": [_PROFILE],

@@ -17,6 +17,7 @@ from relmachine.cluster.plan import plan, programs
 from relmachine.cluster.ports import FIRST_PORT
 from relmachine.cluster.processes_node import PYTHON
 from relmachine.cluster.spec import NODES_MAX, ClusterPlan, ClusterSpec, ConfigFile, ProcessSpec
+from relmachine.gates.grants import Grants
 from relmachine.node.private import write_private
 
 DATA = Path("/data")
@@ -32,15 +33,19 @@ _PROGRAMS = Path("/usr/local/bin")
 _SECRETS = "secrets"
 
 
-def container_spec(machine: str, file: str, nodes: int, sync: Literal["default", "always"] = "default") -> ClusterSpec:
-    """The wish for containers: `machine` is declared in `file`, a name in the folder `MACHINE`."""
-    return ClusterSpec(nodes, DATA, machine, MACHINE / file, FIRST_PORT, sync)
+def container_spec(
+    machine: str, file: str, nodes: int, sync: Literal["default", "always"] = "default", grants: str | None = None
+) -> ClusterSpec:
+    """The wish for containers: `machine` is declared in `file`, and its grants, unless they are the ones shipped, in
+    `grants`; both are names in the folder `MACHINE`."""
+    path = None if grants is None else MACHINE / grants
+    return ClusterSpec(nodes, DATA, machine, MACHINE / file, FIRST_PORT, sync, grants_path=path)
 
 
-def container_plan(spec: ClusterSpec, logins: Logins) -> ClusterPlan:
-    """The plan for containers. Errors: `limit_exceeded`."""
+def container_plan(spec: ClusterSpec, logins: Logins, grants: Grants | None = None) -> ClusterPlan:
+    """The plan for containers; `grants` are what the file of grants holds. Errors: `limit_exceeded`."""
     found = {name: _PROGRAMS / name for name in programs(spec)}
-    made = plan(spec, {**found, PYTHON: Path("python3")}, logins, own_hosts=True)
+    made = plan(spec, {**found, PYTHON: Path("python3")}, logins, grants, own_hosts=True)
     processes: list[ProcessSpec] = []
     files = list(made.files)
     for process in made.processes:
@@ -71,9 +76,9 @@ def volumes() -> Mapping[str, Path]:
     return {name: largest.folder(name) for name in names}
 
 
-def configure(spec: ClusterSpec) -> ClusterPlan:
+def configure(spec: ClusterSpec, grants: Grants | None = None) -> ClusterPlan:
     """Write every file of the plan into its volume, and logins, made now when there are none yet. Returns the plan."""
-    made = container_plan(spec, load_or_create(spec.folder(CLUSTER)))
+    made = container_plan(spec, load_or_create(spec.folder(CLUSTER)), grants)
     for file in made.files:
         file.path.parent.mkdir(parents=True, exist_ok=True)
         write_private(file.path, file.text, file.mode)

@@ -1,30 +1,49 @@
-"""How other commands find a cluster: the `context.json` of its first node, in the cluster's folder, while it runs."""
+"""How other commands find a cluster: the `context.json` of one of its ready nodes, in the cluster's folder."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from pathlib import Path
 
 from relmachine.cluster.kind import Kind
-from relmachine.cluster.spec import ClusterSpec
+from relmachine.cluster.state import ClusterState, Phase, Stage
 from relmachine.node.context import Context
+
+_SERVING = {Phase.READY, Phase.DEGRADED}
 
 
 @contextlib.contextmanager
-def reachable(spec: ClusterSpec) -> Generator[None]:
-    """Say where the cluster is until the block ends; afterwards say that nobody runs. Without nodes there is nothing
-    to say.
+def reachable(folder: Path) -> Generator[Callable[[ClusterState], None]]:
+    """Yields what is to be called with the state whenever it changed: it says where the cluster is, and names another
+    node when the one that it named is not ready any more. Once the cluster drains, or the block ends, it says that
+    nobody runs. Without nodes there is nothing to say.
 
     The supervisor counts as the running process: the cluster is there as long as it is, whichever node restarts.
     """
-    nodes = spec.names(Kind.NODE)
-    if not nodes:
-        yield
-        return
-    context = Context.load(spec.folder(nodes[0]))
-    context.model_copy(update={"pid": os.getpid(), "nats_pid": None}).save(spec.data_dir)
+    named: str | None = None
+
+    def follow(state: ClusterState) -> None:
+        nonlocal named
+        ready = [one.name for one in state.processes if one.kind == Kind.NODE and one.stage is Stage.READY]
+        if state.phase in _SERVING and ready and named not in ready:
+            named = ready[0]
+            _write(folder, named, os.getpid())
+        elif state.phase not in _SERVING:
+            nobody()
+
+    def nobody() -> None:
+        nonlocal named
+        if named is not None:
+            _write(folder, named, None)
+            named = None
+
     try:
-        yield
+        yield follow
     finally:
-        context.model_copy(update={"pid": None, "nats_pid": None}).save(spec.data_dir)
+        nobody()
+
+
+def _write(folder: Path, node: str, pid: int | None) -> None:
+    Context.load(folder / node).model_copy(update={"pid": pid, "nats_pid": None}).save(folder)

@@ -8,10 +8,11 @@ import signal
 import time
 from pathlib import Path
 
-from relmachine.cluster.holding import holding, lives, supervisor_pid
+from relmachine.cluster.holding import holding, supervisor_pid
 from relmachine.cluster.leftovers import end_leftovers
 from relmachine.cluster.state import ClusterState, Phase, Stage
 from relmachine.cluster.supervisor import Watcher
+from relmachine.node.living import birth
 
 DRAIN_SECONDS_MAX = 90.0
 """How long a supervisor may take to drain; it is then killed, and its processes with it."""
@@ -27,10 +28,11 @@ def end(cluster: Path, watcher: Watcher | None = None, seconds_max: float = DRAI
     state = ClusterState.load(cluster)
     supervisor = supervisor_pid(cluster)
     if supervisor is not None:
+        began = birth(supervisor)
         _send(supervisor, signal.SIGTERM)
-        if not _gone(cluster, supervisor, seconds_max, watcher):
+        if not _gone(cluster, supervisor, began, seconds_max, watcher):
             _send(supervisor, signal.SIGKILL)
-            _gone(cluster, supervisor, seconds_max, None)
+            _gone(cluster, supervisor, began, seconds_max, None)
     with holding(cluster):
         left = end_leftovers(cluster)
     state = ClusterState.load(cluster)
@@ -44,9 +46,9 @@ def end(cluster: Path, watcher: Watcher | None = None, seconds_max: float = DRAI
     return supervisor is not None or bool(left)
 
 
-def _gone(cluster: Path, supervisor: int, seconds_max: float, watcher: Watcher | None) -> bool:
+def _gone(cluster: Path, supervisor: int, began: str | None, seconds_max: float, watcher: Watcher | None) -> bool:
     deadline = time.monotonic() + seconds_max
-    while lives(supervisor):
+    while began is not None and birth(supervisor) == began:
         if time.monotonic() > deadline:
             return False
         if watcher is not None:

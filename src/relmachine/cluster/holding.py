@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from relmachine.errors import Code, RelmError
+from relmachine.node.living import birth
 from relmachine.node.private import write_private
 from relmachine.stream.folder import Folder
 
@@ -25,10 +26,13 @@ def holding(cluster: Path) -> Generator[None]:
     try:
         folder.hold()
     except RelmError as error:
-        sentence = f"a cluster runs in {cluster}: see `relm status`, end it with `relm down`, or name another --data"
+        sentence = (
+            f"a cluster runs in {cluster}: see `relm status`, change it with `relm nodes`, end it with `relm down`, or "
+            "name another --data"
+        )
         raise RelmError(error.code, sentence, supervisor=supervisor_pid(cluster)) from error
     try:
-        write_private(cluster / _PID_FILE, str(os.getpid()))
+        write_private(cluster / _PID_FILE, f"{os.getpid()} {birth(os.getpid())}")
         yield
     finally:
         (cluster / _PID_FILE).unlink(missing_ok=True)
@@ -36,24 +40,11 @@ def holding(cluster: Path) -> Generator[None]:
 
 
 def supervisor_pid(cluster: Path) -> int | None:
-    """The process that supervises the folder; None when there is none."""
+    """The process that supervises the folder; None when there is none. Never a stranger that was given the id of one
+    that was killed: whoever asks may be about to send it a signal.
+    """
     try:
-        pid = int((cluster / _PID_FILE).read_text())
+        pid, _, began = (cluster / _PID_FILE).read_text().partition(" ")
+        return int(pid) if began and birth(int(pid)) == began else None
     except (FileNotFoundError, ValueError):
         return None
-    return pid if lives(pid) else None
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs. One that ended and was not asked for its exit code yet does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and is somebody else's
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return True
-    return state not in {"Z", "X"}

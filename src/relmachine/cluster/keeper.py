@@ -28,7 +28,9 @@ class Keeper:
 
     def __init__(self, spec: ProcessSpec, cluster: Path, state: ProcessState, changed: Callable[[], None]) -> None:
         self.spec, self.state = spec, state
+        self._transit = Stage.JOINING if state.stage is Stage.JOINING else None
         self.ready = asyncio.Event()
+        self._given_up = asyncio.Event()
         self._cluster, self._changed = cluster, changed
         self._child: Child | None = None
         self._was_ready = False
@@ -55,20 +57,26 @@ class Keeper:
             await self._pause(code, in_service, asyncio.get_running_loop().time() - started)
 
     async def restart(self) -> None:
-        """Stop the process in order and wait until the next one is ready. Errors: `unreachable` when it takes too long.
+        """Stop the process in order and wait until the next one is ready. The end of the old one counts as no failure.
 
-        The end of the old one counts as no failure.
+        Errors: `unreachable` when it takes too long, or ends too often. It is tried on all the same.
         """
         old = self._child
         assert old is not None, "the process was never started"
-        self._asked = True
+        self._asked = old.running
         self.ready.clear()
+        self._given_up.clear()
         await old.stop()
         try:
             async with asyncio.timeout(self.spec.start_seconds_max):
-                await self.ready.wait()
+                if not await self._back():
+                    raise self._failure("ends again and again")
         except TimeoutError as error:
             raise self._failure("is not ready again in time") from error
+
+    def leave(self) -> None:
+        """Say from now on that the process leaves, until it is stopped."""
+        self._transit = self.state.stage = Stage.LEAVING
 
     async def stop(self) -> bool:
         """Stop the process, after `keep` was cancelled. Whether it went by itself. Never raises."""
@@ -79,6 +87,16 @@ class Keeper:
         polite = await self._child.stop()
         self._set(Stage.STOPPED, last_exit=exit_text(await self._child.ended()))
         return polite
+
+    async def _back(self) -> bool:
+        """Wait until the process is ready, or ended too often. Whether it is ready."""
+        waiting = [asyncio.create_task(event.wait()) for event in (self.ready, self._given_up)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return self.ready.is_set()
 
     async def _get_ready(self, child: Child, deadline: float) -> bool:
         """Wait until the process answers, ends or is late, which ends it. Whether it answers."""
@@ -113,6 +131,7 @@ class Keeper:
             raise self._failure(f"ended {rule.failures_max} times within {rule.window_seconds:g} s")
         if exhausted:
             seconds = rule.back_off_seconds_max
+            self._given_up.set()
         how = exit_text(code)
         _log.warning("process_ended", process=self.spec.name, how=how, up=round(seconds_up, 1), again_in=seconds)
         self._set(Stage.FAILING if exhausted else Stage.PAUSING, last_exit=how)
@@ -136,7 +155,9 @@ class Keeper:
         )
 
     def _set(self, stage: Stage, pid: int | None = None, last_exit: str | None = None) -> None:
-        self.state.stage, self.state.pid, self.state.since = stage, pid, time.time()
+        arrived = stage is Stage.STOPPED or (stage is Stage.READY and self._transit is Stage.JOINING)
+        self._transit = None if arrived else self._transit
+        self.state.stage, self.state.pid, self.state.since = self._transit or stage, pid, time.time()
         if last_exit is not None:
             self.state.last_exit = last_exit
         self._changed()

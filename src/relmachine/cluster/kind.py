@@ -15,3 +15,7 @@ class Kind(StrEnum):
     OPA = "opa"
     SIDECAR = "daprd"
     NODE = "node"
+
+
+OF_A_NODE = frozenset({Kind.OPA, Kind.SIDECAR, Kind.NODE})
+"""Those that every node has one of, under its number: they come and go with it."""

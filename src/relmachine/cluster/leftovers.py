@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from relmachine.cluster.child import MARK, mark_of
@@ -28,12 +28,14 @@ def leftovers(cluster: Path) -> dict[int, str]:
     }
 
 
-def end_leftovers(cluster: Path, seconds_max: float = 5.0) -> list[str]:
-    """End them, politely for `seconds_max`, then by SIGKILL; returns their names. Call while holding the folder."""
+def end_leftovers(cluster: Path, seconds_max: float = 5.0, *, of: Collection[str] | None = None) -> list[str]:
+    """End them, politely for `seconds_max`, then by SIGKILL; returns their names. Call while holding the folder. With
+    `of` only what carries the mark of one of these processes.
+    """
     told: dict[int, str] = {}
     polite, deadline = time.monotonic() + seconds_max, time.monotonic() + 2 * seconds_max
     # Looked for again and again: one that is ended may have started another meanwhile.
-    while (left := leftovers(cluster)) and time.monotonic() < deadline:
+    while (left := _marked(cluster, of)) and time.monotonic() < deadline:
         fresh = {pid: name for pid, name in left.items() if pid not in told}
         _signal(fresh, signal.SIGTERM)
         _signal(fresh, signal.SIGCONT)  # a frozen process hears nothing else
@@ -42,6 +44,10 @@ def end_leftovers(cluster: Path, seconds_max: float = 5.0) -> list[str]:
         told |= fresh
         time.sleep(_LOOK_SECONDS)
     return sorted(set(told.values()))
+
+
+def _marked(cluster: Path, of: Collection[str] | None) -> dict[int, str]:
+    return {pid: name for pid, name in leftovers(cluster).items() if of is None or name in of}
 
 
 def _signal(found: dict[int, str], sign: signal.Signals) -> None:

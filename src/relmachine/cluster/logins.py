@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relmachine.errors import Code, RelmError
 from relmachine.node.private import write_private
+from relmachine.stream.accounts import LoginName
 
 FILE_NAME = "logins.json"
 
@@ -41,6 +42,10 @@ class Logins(BaseModel):
     publisher: Login = Field(default_factory=lambda: Login(user="publisher"))
     system: Login = Field(default_factory=lambda: Login(user="system"))
     route: Login = Field(default_factory=lambda: Login(user="route"))
+
+    def of(self, name: LoginName) -> Login:
+        """The login that an account has (`stream.accounts`)."""
+        return {"core": self.core, "publisher": self.publisher, "system": self.system}[name]
 
     @classmethod
     def load(cls, folder: Path) -> Logins:

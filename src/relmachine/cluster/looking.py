@@ -10,6 +10,7 @@ from pathlib import Path
 
 from relmachine.cluster import probe
 from relmachine.cluster.holding import supervisor_pid
+from relmachine.cluster.kind import Kind
 from relmachine.cluster.state import ClusterState, Phase, ProcessState, Stage
 from relmachine.node.cpu import cpu_seconds
 
@@ -32,6 +33,11 @@ class ProcessLook:
     memory_mib: float | None
     address: str
 
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a node, not one of its servers."""
+        return self.process.rpartition("-")[0] == Kind.NODE
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterLook:
@@ -45,8 +51,9 @@ class ClusterLook:
 
     @property
     def well(self) -> bool:
-        """Whether every process is ready and kept so."""
-        return self.supervisor_pid is not None and all(process.ready for process in self.processes)
+        """Whether every process is ready and kept so, but for those of nodes that are just joining or leaving."""
+        passing = {Stage.JOINING, Stage.LEAVING}
+        return self.supervisor_pid is not None and all(one.ready or one.state in passing for one in self.processes)
 
     def as_json(self) -> dict[str, object]:
         """The object that `relm status --json` prints."""

@@ -1,8 +1,6 @@
 """The configuration text of one NATS server of a cluster. Pure: the same text serves processes and containers.
 
-Accounts: CORE has the streams and everything on them; PUBLISHERS has no JetStream of its own and reaches one service of
-CORE, publishing steps of one machine, so that a user of it can neither read what others publish nor ask or change
-anything about streams; SYSTEM sees the servers' own events.
+Who may do what is `stream.accounts`, which `relm check --topology` prints as well.
 """
 
 from __future__ import annotations
@@ -12,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relmachine.cluster.logins import Login, Logins
+from relmachine.stream.accounts import Account, accounts
 from relmachine.stream.bounds import MIB
+from relmachine.stream.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def nats_config(
         f"{sync_line}"
         "}\n"
         f"{_cluster(member, members, logins.route)}"
-        f"{_accounts(machine, logins)}"
+        f"{_accounts(accounts(Topology(machine, {})), logins)}"
     )
 
 
@@ -77,26 +77,30 @@ def _cluster(member: NatsMember, members: Sequence[NatsMember], route: Login) ->
     )
 
 
-def _accounts(machine: str, logins: Logins) -> str:
-    steps = f'"relm.{machine}.step.>"'
-    return (
-        "accounts {\n"
-        "  CORE {\n"
-        "    jetstream: enabled\n"
-        f"    users [ {{ {_user(logins.core)} }} ]\n"
-        f"    exports [ {{ service: {steps} }} ]\n"
-        "  }\n"
-        "  PUBLISHERS {\n"
-        f"    users [ {{ {_user(logins.publisher)}, permissions: {{\n"
-        f'      publish: {{ allow: [{steps}] }}, subscribe: {{ allow: ["_INBOX.>"] }}\n'
-        "    } } ]\n"
-        f"    imports [ {{ service: {{ account: CORE, subject: {steps} }} }} ]\n"
-        "  }\n"
-        f"  SYSTEM {{ users [ {{ {_user(logins.system)} }} ] }}\n"
-        "}\n"
-        "system_account: SYSTEM\n"
-    )
+def _accounts(shared: Sequence[Account], logins: Logins) -> str:
+    texts = "".join(_account(account, logins.of(account.login)) for account in shared)
+    system = "".join(f"system_account: {account.name}\n" for account in shared if account.system)
+    return f"accounts {{\n{texts}}}\n{system}"
 
 
-def _user(login: Login) -> str:
-    return f'user: {login.user}, password: "{login.password}"'
+def _account(account: Account, login: Login) -> str:
+    lists = {
+        "users": [f'{{ user: {login.user}, password: "{login.password}"{_permissions(account)} }}'],
+        "exports": [f'{{ service: "{subject}", accounts: [{to}] }}' for subject, to in account.exports],
+        "imports": [f'{{ service: {{ account: {of}, subject: "{subject}" }} }}' for subject, of in account.imports],
+    }
+    jetstream = "    jetstream: enabled\n" if account.jetstream else ""
+    body = "".join(f"    {name} [ {', '.join(items)} ]\n" for name, items in lists.items() if items)
+    return f"  {account.name} {{\n{jetstream}{body}  }}\n"
+
+
+def _permissions(account: Account) -> str:
+    """What the login is held to; nothing where it may do all that its account reaches."""
+    held = {"publish": account.publish, "subscribe": account.subscribe}
+    quoted = {
+        action: ", ".join(f'"{subject}"' for subject in subjects)
+        for action, subjects in held.items()
+        if subjects is not None
+    }
+    parts = ", ".join(f"{action}: {{ allow: [{subjects}] }}" for action, subjects in quoted.items())
+    return f", permissions: {{ {parts} }}" if parts else ""

@@ -1,9 +1,9 @@
 """Which port is whose. All lie below 32768, where systems begin to hand out ports for outgoing connections: a port
 that is free while its server restarts stays free.
 
-A cluster has a block of ports. Every kind of process has its own stretch of it and every member its own row, so that a
-port follows from the first port, the name and the role, and does not move when another role is added: replicated
-servers remember each other's addresses in their data.
+A cluster has a block of ports. Every kind of process has its own stretch of it and every number its own row, so that a
+port follows from the first port, the name and the role, and does not move when another role is added, or when others
+come and go: replicated servers remember each other's addresses in their data.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterable, Mapping
 
 from relmachine.cluster.kind import Kind
+from relmachine.cluster.site import number_of
 from relmachine.cluster.spec import ClusterSpec
 from relmachine.errors import Code, RelmError
 
@@ -46,9 +47,12 @@ def ports(spec: ClusterSpec) -> dict[str, dict[str, int]]:
             first_port=spec.first_port,
         )
     return {
-        name: {role: spec.first_port + stretch * _STRETCH + row * _ROW + place for place, role in enumerate(roles)}
+        name: {
+            role: spec.first_port + stretch * _STRETCH + (number_of(name) - 1) * _ROW + place
+            for place, role in enumerate(roles)
+        }
         for stretch, (kind, roles) in enumerate(_ROLES.items())
-        for row, name in enumerate(spec.names(kind))
+        for name in spec.names(kind)
     }
 
 

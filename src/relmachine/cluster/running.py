@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 
+from relmachine.cluster.changes import Changes
 from relmachine.cluster.context import reachable
 from relmachine.cluster.holding import holding
 from relmachine.cluster.leftovers import end_leftovers
+from relmachine.cluster.listening import listening
 from relmachine.cluster.logins import load_or_create
 from relmachine.cluster.plan import plan, programs
 from relmachine.cluster.ports import check_free, free_block, ports
-from relmachine.cluster.spec import ClusterSpec
+from relmachine.cluster.spec import ClusterPlan, ClusterSpec
 from relmachine.cluster.state import ClusterState, Wish
 from relmachine.cluster.supervisor import Supervisor, Watcher
 from relmachine.errors import Code, RelmError
@@ -28,7 +31,8 @@ _log = structlog.get_logger(__name__)
 
 @contextlib.asynccontextmanager
 async def running(spec: ClusterSpec, watcher: Watcher | None = None) -> AsyncGenerator[Supervisor]:
-    """The cluster of `spec`, every process ready; drained when the block ends. Call in the main thread.
+    """The cluster of `spec`, every process ready; drained when the block ends. Call in the main thread. Meanwhile nodes
+    come and go when `cluster.asking` is used.
 
     Errors: `unreachable` when another supervisor has the folder, a port is taken, or a process does not get ready;
     `server_missing` with the command that builds it; `limit_exceeded`; `grants_invalid`.
@@ -39,11 +43,37 @@ async def running(spec: ClusterSpec, watcher: Watcher | None = None) -> AsyncGen
         for ended in await asyncio.to_thread(end_leftovers, spec.data_dir):
             _log.warning("leftover_ended", process=ended)
         found = {name: locate(name) for name in programs(spec)}
-        made = plan(spec, found, load_or_create(spec.data_dir), _grants(spec.grants_path))
-        check_free(ports(spec))
-        async with Supervisor.running(made, Wish.of(spec), spec.data_dir, watcher) as supervisor:
-            with reachable(spec):
-                yield supervisor
+        grants = _grants(spec.grants_path)
+        planned = partial(plan, found=found, logins=load_or_create(spec.data_dir), grants=grants)
+        async with kept(spec, planned, watcher) as supervisor:
+            yield supervisor
+
+
+@contextlib.asynccontextmanager
+async def kept(
+    spec: ClusterSpec, planned: Callable[[ClusterSpec], ClusterPlan], watcher: Watcher | None = None
+) -> AsyncGenerator[Supervisor]:
+    """The cluster of `spec` as `planned` has it, and as it is asked to become. Call while holding the folder.
+
+    Errors: see `running`.
+    """
+    made = planned(spec)
+    check_free(ports(spec))
+    with reachable(spec.data_dir) as follow:
+
+        def watch(state: ClusterState) -> None:
+            follow(state)
+            if watcher is not None:
+                watcher(state)
+
+        async with contextlib.AsyncExitStack() as stack:
+            # It listens before anybody reads that the cluster is ready, and no more once that is drained.
+            listener = await stack.enter_async_context(listening(spec.data_dir))
+            supervised = Supervisor.running(made, Wish.of(spec), spec.data_dir, watch)
+            supervisor = await stack.enter_async_context(supervised)
+            stack.push_async_callback(listener.close)
+            listener.carry_out = Changes(supervisor, spec, planned).carry_out
+            yield supervisor
 
 
 def make_folder(data_dir: Path) -> None:

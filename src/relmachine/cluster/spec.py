@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from relmachine.cluster.kind import Kind
+from relmachine.cluster.kind import OF_A_NODE, Kind
 from relmachine.errors import Code, RelmError
 
 NODES_MAX = 9
 """Most nodes of one cluster: each kind of process has ten rows of ports."""
+
+
+REPLICATED_FROM = 3
+"""Nodes from which on a new cluster has three of each replicated server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class ClusterSpec:
 
     `kinds` leaves parts out, for a cluster of servers without nodes. `sync` states what an acknowledged step survives:
     "default" the crash of any process, "always" a power failure of every server too.
+    Errors: `limit_exceeded` for a number of nodes, or one of their numbers, that has no ports.
     """
 
     nodes: int
@@ -33,15 +38,22 @@ class ClusterSpec:
     kinds: frozenset[Kind] = frozenset(Kind)
     grants_path: Path | None = None
     """File of grants instead of the ones shipped."""
+    numbers: tuple[int, ...] = ()
+    """Of the nodes, rising; those from 1 on unless given."""
+    replicas: int = 0
+    """Members of each replicated server: three bear the loss of one, one bears none. They know each other by their
+    data, so a folder keeps the number that it began with; unless given it is three from three nodes on."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.nodes <= NODES_MAX:
             raise RelmError(Code.LIMIT_EXCEEDED, f"ask for 1 to {NODES_MAX} nodes", nodes=self.nodes)
-
-    @property
-    def replicas(self) -> int:
-        """Members of each replicated server: three bear the loss of one, fewer bear none."""
-        return 3 if self.nodes >= 3 else 1
+        numbers = self.numbers or tuple(range(1, self.nodes + 1))
+        known = set(numbers) & set(range(1, NODES_MAX + 1))
+        if not len(known) == len(numbers) == self.nodes:
+            sentence = f"give each of {self.nodes} nodes a number of its own from 1 to {NODES_MAX}"
+            raise RelmError(Code.LIMIT_EXCEEDED, sentence, numbers=list(numbers))
+        object.__setattr__(self, "numbers", tuple(sorted(numbers)))
+        object.__setattr__(self, "replicas", self.replicas or (3 if self.nodes >= REPLICATED_FROM else 1))
 
     def count(self, kind: Kind) -> int:
         """How many processes of `kind` there are."""
@@ -49,11 +61,13 @@ class ClusterSpec:
             return 0
         if kind in {Kind.NATS, Kind.RQLITE, Kind.PLACEMENT}:
             return self.replicas
-        return 1 if kind is Kind.SCHEDULER else self.nodes
+        return self.nodes if kind in OF_A_NODE else 1
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Names of all processes of `kind`."""
-        return tuple(f"{kind}-{number}" for number in range(1, self.count(kind) + 1))
+        count = self.count(kind)
+        numbers = self.numbers if count and kind in OF_A_NODE else range(1, count + 1)
+        return tuple(f"{kind}-{number}" for number in numbers)
 
     def folder(self, name: str) -> Path:
         """Data folder of the process `name`."""

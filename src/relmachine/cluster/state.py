@@ -34,12 +34,16 @@ class Stage(StrEnum):
 
     WAITING = "waiting"
     """For what it needs."""
+    JOINING = "joining"
+    """Its node was added to a cluster that runs, and the process was not ready yet."""
     STARTING = "starting"
     READY = "ready"
     PAUSING = "pausing"
     """It ended, and is started again after a pause."""
     FAILING = "failing"
     """It ended too often; it is still started again, at the longest pause."""
+    LEAVING = "leaving"
+    """Its node was removed from a cluster that runs, and the process did not end yet."""
     STOPPING = "stopping"
     STOPPED = "stopped"
 
@@ -74,6 +78,8 @@ class Wish(BaseModel):
     sync: Literal["default", "always"]
     kinds: list[Kind]
     grants_path: Path | None = None
+    numbers: tuple[int, ...] = ()
+    replicas: int = 0
 
     @staticmethod
     def of(spec: ClusterSpec) -> Wish:
@@ -87,6 +93,23 @@ class Wish(BaseModel):
             sync=spec.sync,
             kinds=kinds,
             grants_path=spec.grants_path,
+            numbers=spec.numbers,
+            replicas=spec.replicas,
+        )
+
+    def spec(self, folder: Path) -> ClusterSpec:
+        """The wish for the cluster in `folder`."""
+        return ClusterSpec(
+            nodes=self.nodes,
+            data_dir=folder,
+            machine=self.machine,
+            machine_path=self.machine_path,
+            first_port=self.first_port,
+            sync=self.sync,
+            kinds=frozenset(self.kinds),
+            grants_path=self.grants_path,
+            numbers=self.numbers,
+            replicas=self.replicas,
         )
 
 

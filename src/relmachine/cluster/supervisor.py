@@ -1,17 +1,19 @@
-"""Starts the processes of a plan in the order of their needs, keeps them running, drains them in the reverse order."""
+"""Starts the processes of a plan in the order of their needs, keeps them running, drains them in the reverse order.
+Goes over to another plan while what both plans have runs on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
 from relmachine.cluster import logs
-from relmachine.cluster.keeper import Keeper
+from relmachine.cluster.keepers import Keepers
 from relmachine.cluster.leftovers import end_leftovers
 from relmachine.cluster.spec import ClusterPlan, ProcessSpec
 from relmachine.cluster.state import ClusterState, Failure, Phase, ProcessState, Stage, Wish
@@ -23,19 +25,17 @@ _log = structlog.get_logger(__name__)
 Watcher = Callable[[ClusterState], None]
 """Called whenever the state changed, and must not block."""
 
+_WELL = {Stage.READY, Stage.JOINING, Stage.LEAVING}
+
 
 class Supervisor:
     """The processes of one plan. Use `Supervisor.running`, in the main thread, while holding the folder."""
 
-    def __init__(self, plan: ClusterPlan, wish: Wish, folder: Path, watcher: Watcher | None = None) -> None:
-        self._plan, self._folder, self._watcher = plan, folder, watcher
-        states = [_initial(process, folder) for process in plan.processes]
-        self.state = ClusterState(wish=wish, supervisor_pid=os.getpid(), processes=states)
-        self._keepers = {
-            process.name: Keeper(process, folder, state, self._changed)
-            for process, state in zip(plan.processes, states, strict=True)
-        }
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    def __init__(self, wish: Wish, folder: Path, watcher: Watcher | None) -> None:
+        self._folder, self._watcher = folder, watcher
+        self.state = ClusterState(wish=wish, supervisor_pid=os.getpid(), processes=[])
+        self._keepers = Keepers(folder, self._changed)
+        self._bounding = asyncio.create_task(self._bound_logs(), name="logs")
         self._was_ready = False
 
     @classmethod
@@ -48,9 +48,9 @@ class Supervisor:
         Errors: `unreachable`, with name and log of the process that is not ready in time or does not stay up;
         `not_found` when a program is missing.
         """
-        supervisor = cls(plan, wish, folder, watcher)
+        supervisor = cls(wish, folder, watcher)
         try:
-            await supervisor._start()
+            await supervisor._start(plan)
             yield supervisor
         except RelmError as error:
             supervisor.state.error = Failure.of(error)
@@ -65,55 +65,68 @@ class Supervisor:
 
     async def failed(self) -> None:
         """Return never; raise the error of a process without which the cluster cannot go on."""
-        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        failing = asyncio.create_task(self._keepers.failed(), name="failed")
+        try:
+            done, _ = await asyncio.wait({failing, self._bounding}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            failing.cancel()
 
     async def restart(self, name: str) -> None:
         """Stop a process in order and wait until its successor is ready. Errors: `not_found`, `unreachable`."""
-        await self._keeper(name).restart()
+        self.state.process(name)
+        await self._keepers[name].restart()
 
     async def ready(self, name: str, seconds_max: float = 60.0) -> None:
         """Wait until the process is ready. Errors: `not_found`; `unreachable` when it takes too long."""
+        process = self.state.process(name)
         try:
             async with asyncio.timeout(seconds_max):
-                await self._keeper(name).ready.wait()
+                await self._keepers[name].ready.wait()
         except TimeoutError as error:
             sentence = f"{name} is not ready after {seconds_max:g} s: read its log"
-            raise RelmError(Code.UNREACHABLE, sentence, log=logs.last_lines(self.state.process(name).log)) from error
+            raise RelmError(Code.UNREACHABLE, sentence, log=logs.last_lines(process.log)) from error
 
-    def _keeper(self, name: str) -> Keeper:
-        self.state.process(name)
-        return self._keepers[name]
+    async def change(self, plan: ClusterPlan, wish: Wish) -> None:
+        """Go over to `plan`: what is new in it joins, then what it does not have leaves; everything else runs on.
 
-    async def _start(self) -> None:
+        The wish is written down first: whatever ends this supervisor meanwhile, the next one goes on with it.
+        Errors: as `running`, for what joins. All of it is still there then: change to a plan without it.
+        """
+        self.state.wish = wish
+        here = self._keepers.names()
+        leaving = [name for name in here if name not in plan.names()]
+        for name in leaving:
+            self._keepers[name].leave()
+        for process in plan.processes:
+            if process.name in here:
+                self._keepers[process.name].spec = process  # its rule of restarts may follow from the others
+        await self._join(plan, [process for process in plan.processes if process.name not in here], Stage.JOINING)
+        await self._keepers.end(leaving)
+        await asyncio.to_thread(end_leftovers, self._folder, of=leaving)
+        self._keepers.forget(leaving)
+        self.state.processes = [process for process in self.state.processes if process.name not in leaving]
+        self._changed()
+
+    async def _start(self, plan: ClusterPlan) -> None:
         (self._folder / logs.FOLDER_NAME).mkdir(parents=True, exist_ok=True)
-        for file in self._plan.files:
-            file.path.parent.mkdir(parents=True, exist_ok=True)
-            write_private(file.path, file.text, file.mode)
-        self._write()
-        for name, keeper in self._keepers.items():
-            self._tasks[name] = asyncio.create_task(self._keep(keeper), name=name)
-        self._tasks["logs"] = asyncio.create_task(self._bound_logs(), name="logs")
-        everybody = asyncio.create_task(self._everybody_ready(), name="everybody ready")
-        try:
-            await asyncio.wait({everybody, *self._tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            everybody.cancel()
-        for task in self._tasks.values():
-            if task.done():
-                task.result()
+        await self._join(plan, plan.processes, Stage.WAITING)
         self._was_ready = True
         self._changed()
 
-    async def _everybody_ready(self) -> None:
-        for keeper in self._keepers.values():
-            await keeper.ready.wait()
-
-    async def _keep(self, keeper: Keeper) -> None:
-        for name in keeper.spec.needs:
-            await self._keepers[name].ready.wait()
-        await keeper.keep()
+    async def _join(self, plan: ClusterPlan, processes: Sequence[ProcessSpec], stage: Stage) -> None:
+        """Start these processes of `plan` once the files in their folders are written; return when all are ready."""
+        for file in plan.files:
+            if any(file.path.is_relative_to(process.folder) for process in processes):
+                file.path.parent.mkdir(parents=True, exist_ok=True)
+                write_private(file.path, file.text, file.mode)
+        states = [_initial(process, self._folder, stage) for process in processes]
+        places = {name: place for place, name in enumerate(plan.names())}
+        both = [*self.state.processes, *states]
+        self.state.processes = sorted(both, key=lambda process: places.get(process.name, len(places)))
+        self._changed()
+        await self._keepers.join(processes, states)
 
     async def _bound_logs(self) -> None:
         while True:
@@ -123,28 +136,16 @@ class Supervisor:
                     _log.info("log_moved_aside", process=process.name)
 
     async def _drain(self) -> None:
-        """Stop every process once all that need it are gone."""
         self.state.phase = Phase.DRAINING
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        gone = {name: asyncio.Event() for name in self._keepers}
-
-        async def stop(keeper: Keeper) -> None:
-            for other in self._plan.needed_by(keeper.spec.name):
-                await gone[other].wait()
-            if not await keeper.stop():
-                _log.warning("process_killed", process=keeper.spec.name, after_seconds=keeper.spec.stop_seconds)
-            gone[keeper.spec.name].set()
-
-        await asyncio.gather(*(stop(keeper) for keeper in self._keepers.values()))
+        self._bounding.cancel()
+        await self._keepers.end(self._keepers.names())
         await asyncio.to_thread(end_leftovers, self._folder)
         self.state.phase = Phase.STOPPED if self.state.error is None else Phase.FAILED
         self._write()
 
     def _changed(self) -> None:
         if self.state.phase is not Phase.DRAINING and self._was_ready:
-            good = all(process.stage is Stage.READY for process in self.state.processes)
+            good = all(process.stage in _WELL for process in self.state.processes)
             self.state.phase = Phase.READY if good else Phase.DEGRADED
         self._write()
 
@@ -154,7 +155,7 @@ class Supervisor:
             self._watcher(self.state)
 
 
-def _initial(process: ProcessSpec, folder: Path) -> ProcessState:
+def _initial(process: ProcessSpec, folder: Path, stage: Stage) -> ProcessState:
     return ProcessState(
         name=process.name,
         kind=process.kind,
@@ -162,4 +163,5 @@ def _initial(process: ProcessSpec, folder: Path) -> ProcessState:
         ports=dict(process.ports),
         ready=list(process.ready),
         log=logs.log_file(folder, process.name),
+        stage=stage,
     )

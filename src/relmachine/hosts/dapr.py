@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from relmachine.errors import Code, RelmError
+from relmachine.hosts.cursors import Cursors
 from relmachine.hosts.dapr_actor import ActorTurns, actor_type
 from relmachine.hosts.dapr_app import ActorApp
 from relmachine.hosts.dapr_bounds import DaprBounds
@@ -20,7 +21,7 @@ from relmachine.hosts.dapr_outcome import Advanced, Failed, decode_outcome, enco
 from relmachine.hosts.dapr_server import ActorServer
 
 if TYPE_CHECKING:
-    from relmachine.hosts.port import Host
+    from relmachine.hosts.local import LocalHost
 
 
 class ActorCaller(Protocol):
@@ -67,11 +68,15 @@ class DaprHost:
     """Implements `Host` by calls to actors.
 
     A thread has one call of this node on the way; what is asked meanwhile shares the next one, since calls of one actor
-    queue behind each other in its sidecar.
+    queue behind each other in its sidecar. What `cursors` know to be decided needs no call: turns read ahead, so under
+    load that is most of what is asked.
     """
 
-    def __init__(self, caller: ActorCaller, server: ActorServing, turns: ActorTurns, bounds: DaprBounds) -> None:
+    def __init__(
+        self, caller: ActorCaller, server: ActorServing, turns: ActorTurns, bounds: DaprBounds, cursors: Cursors
+    ) -> None:
         self._caller, self._server, self._turns, self._bounds = caller, server, turns, bounds
+        self._cursors = cursors
         self._slots = asyncio.Semaphore(bounds.calls_in_flight_max)
         self._waiting: dict[str, _Demand] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
@@ -80,7 +85,7 @@ class DaprHost:
 
     @classmethod
     async def start(
-        cls, local: Host, machine: str, sidecar: str, listen: str, bounds: DaprBounds | None = None
+        cls, local: LocalHost, machine: str, sidecar: str, listen: str, bounds: DaprBounds | None = None
     ) -> DaprHost:
         """Take part in placement through the sidecar whose gRPC API is at `sidecar`, which calls back at `listen`.
 
@@ -91,7 +96,7 @@ class DaprHost:
         turns = ActorTurns(local, bounds.turn_seconds_max)
         caller = SidecarCaller(sidecar, actor_type(machine), bounds)
         app = ActorApp(actor_type(machine), turns, bounds)
-        host = cls(caller, ActorServer(app, listen, caller.for_actors()), turns, bounds)
+        host = cls(caller, ActorServer(app, listen, caller.for_actors()), turns, bounds, local.cursors)
         try:
             await host._server.start()
             if not await host._until_placed(bounds.start_seconds_max, True):
@@ -110,6 +115,8 @@ class DaprHost:
         """See `Host.advance`. Errors: what the node that holds the thread answered, or `unreachable`."""
         if self._closing:
             raise asyncio.CancelledError
+        if (known := self._cursors.reached(thread)) >= hint:
+            return known
         demand = self._waiting.get(thread)
         if demand is None:
             demand = self._waiting[thread] = _Demand(hint, asyncio.get_running_loop().create_future())
@@ -120,6 +127,10 @@ class DaprHost:
         if isinstance(answer, RelmError):
             raise answer
         return answer
+
+    def reached(self, thread: str) -> int:
+        """See `Host.reached`."""
+        return self._cursors.reached(thread)
 
     async def close(self) -> None:
         """See `Host.close`. Calls on the way end within `call_seconds_max`; then the sidecar takes the threads away
@@ -155,9 +166,18 @@ class DaprHost:
                 async with self._slots:
                     demand = self._waiting.pop(thread, None)
                     if demand is not None:
-                        demand.answer.set_result(await self._call(thread, demand.hint))
+                        demand.answer.set_result(await self._answer(thread, demand.hint))
         finally:
             del self._calls[thread]
+
+    async def _answer(self, thread: str, hint: int) -> int | RelmError:
+        """What is known by now, after the wait for a slot, else what the actor says."""
+        if (known := self._cursors.reached(thread)) >= hint:
+            return known
+        answer = await self._call(thread, hint)
+        if isinstance(answer, int):
+            self._cursors.note(thread, answer)
+        return answer
 
     async def _call(self, thread: str, hint: int) -> int | RelmError:
         self.calls_made += 1

@@ -1,16 +1,17 @@
-"""The node as its sidecar sees it: a small ASGI application that answers health checks, and runs actors.
+"""The node as its sidecar sees it: a small HTTP handler that answers health checks, and runs actors.
 
-It is the SDK's runtime behind four paths. The SDK's own application for FastAPI answers the same with twice the CPU.
+It is the SDK's runtime behind four paths. The SDK's own application for FastAPI answers the same with several times the
+CPU (DESIGN.md).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import structlog
+from aiohttp import web
 
 from relmachine.hosts.dapr_actor import BodySerializer, history_actor
 
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_Message = MutableMapping[str, Any]
 _Answer = tuple[int, bytes]
 
 
 class ActorApp:
-    """ASGI. One machine per process: the SDK's registry of actor types is global.
+    """Answers a sidecar. One machine per process: the SDK's registry of actor types is global.
 
     `well` is what health checks are told: a node that says no keeps answering calls, and loses its actors.
     """
@@ -42,26 +42,19 @@ class ActorApp:
         await ActorRuntime.register_actor(history_actor(self._type, self._turns), body, body, actor_client=client)
         self.well = True
 
-    async def __call__(
-        self,
-        scope: _Message,
-        receive: Callable[[], Awaitable[_Message]],
-        send: Callable[[_Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request of the sidecar."""
-        status, body = await self._answer(scope["method"], scope["raw_path"].decode("ascii"), receive)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        status, body = await self._answer(request)
+        return web.Response(status=status, body=body, content_type="application/json")
 
-    async def _answer(self, method: str, path: str, receive: Callable[[], Awaitable[_Message]]) -> _Answer:
-        match method, [unquote(part) for part in path.split("/")[1:]]:
+    async def _answer(self, request: web.BaseRequest) -> _Answer:
+        match request.method, [unquote(part) for part in request.raw_path.split("/")[1:]]:
             case "GET", ["healthz"]:
                 return (200 if self.well else 503), b""
             case "GET", ["dapr", "config"]:
                 return 200, self._configuration()
             case "PUT", ["actors", self._type, actor, "method", name]:
-                body = await _body(receive, self._bounds.body_bytes_max)
+                body = await _body(request, self._bounds.body_bytes_max)
                 return (413, b"") if body is None else await self._call(actor, name, body)
             case "DELETE", ["actors", self._type, actor]:
                 return await self._deactivate(actor)
@@ -98,13 +91,11 @@ class ActorApp:
         ).encode()
 
 
-async def _body(receive: Callable[[], Awaitable[_Message]], bytes_max: int) -> bytes | None:
+async def _body(request: web.BaseRequest, bytes_max: int) -> bytes | None:
     """The body of a request; None when it is too long."""
     body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
+    async for chunk in request.content.iter_any():
+        body += chunk
         if len(body) > bytes_max:
             return None
-        if not message.get("more_body", False):
-            return body
+    return body

@@ -1,14 +1,12 @@
-"""Where the sidecar reaches the node: uvicorn inside the node's loop, on a socket of its own."""
+"""Where the sidecar reaches the node: an HTTP server inside the node's loop, on a socket of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
+from aiohttp import web
 
 from relmachine.errors import Code, RelmError
 
@@ -20,12 +18,8 @@ _KEEP_ALIVE_SECONDS = 3600
 since a sidecar does not repeat a call that met a closing connection."""
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the node decides when to close."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+_CLOSE_SECONDS_MAX = 1.0
+"""How long closing waits for requests that still run."""
 
 
 class ActorServer:
@@ -33,24 +27,15 @@ class ActorServer:
 
     def __init__(self, app: ActorApp, listen: str, client: Any) -> None:
         self._app, self._listen, self._client = app, listen, client
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._requests: web.Server | None = None
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen, and be well. Errors: `unreachable` when the port is taken."""
         listener = _bind(self._listen)
         await self._app.register(self._client)
-        config = uvicorn.Config(
-            self._app,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="actor server")
+        self._requests = web.Server(self._app, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+        self._server = await asyncio.get_running_loop().create_server(self._requests, sock=listener)
 
     def leave(self) -> None:
         """Let the sidecar take the actors away, and answer calls meanwhile."""
@@ -58,16 +43,15 @@ class ActorServer:
 
     async def close(self) -> None:
         """Stop listening. Calls that still run are lost: drain first."""
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._server is not None and self._requests is not None:
+            self._server.close()
+            await self._requests.shutdown(_CLOSE_SECONDS_MAX)
 
 
 def _bind(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay off only where the protocol is named: without it every answer takes 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]"), int(port)))

@@ -26,9 +26,11 @@ _TOLD_MAX = 5
 class Dispatcher:
     """Feeds a host from the hints. Bounded by the consumer's own limit of unacknowledged hints."""
 
-    def __init__(self, hints: Hints, host: Host, limits: Limits) -> None:
+    def __init__(self, hints: Hints, host: Host, limits: Limits, in_hand_max: int | None = None) -> None:
+        """At most `in_hand_max` hints are worked on together (None: `hints_in_flight_max`), or one batch."""
         self._hints, self._host = hints, host
-        self._slots = asyncio.Semaphore(max(1, limits.hints_in_flight_max // limits.hints_per_fetch_max))
+        self._in_hand_max = limits.hints_in_flight_max if in_hand_max is None else in_hand_max
+        self._room = asyncio.Event()
         self._batches: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self.unfinished = 0
@@ -50,19 +52,35 @@ class Dispatcher:
 
     async def _run(self) -> None:
         async for hints in self._hints.batches():
+            left = list(hints)
             try:
-                await self._slots.acquire()
+                await self._until_room(left)
             except asyncio.CancelledError:
-                await self._hints.again(hints)
+                await self._hints.again(left)
                 raise
-            self.unfinished += len(hints)
-            task = asyncio.create_task(self._batch(hints), name="hints")
-            self._batches.add(task)
-            task.add_done_callback(self._finished)
+            if left:
+                self.unfinished += len(left)
+                task = asyncio.create_task(self._batch(left), name="hints")
+                self._batches.add(task)
+                task.add_done_callback(self._finished)
+
+    async def _until_room(self, left: list[Hint]) -> None:
+        """Wait until all that is `left` may be worked on, and take out what is decided by then.
+
+        What is not taken from the stream is there for other nodes.
+        """
+        while True:
+            decided = [hint for hint in left if hint.sequence <= self._host.reached(hint.thread)]
+            if decided:
+                left[:] = [hint for hint in left if hint.sequence > self._host.reached(hint.thread)]
+                await self._hints.done(decided)
+            if not self.unfinished or self.unfinished + len(left) <= self._in_hand_max:
+                return
+            self._room.clear()
+            await self._room.wait()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._batches.discard(task)
-        self._slots.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a batch of hints was dropped, they will come again", error=repr(error))
 
@@ -70,30 +88,24 @@ class Dispatcher:
         by_thread: dict[str, list[Hint]] = {}
         for hint in hints:
             by_thread.setdefault(hint.thread, []).append(hint)
+        turns = (self._thread(thread, group) for thread, group in by_thread.items())
+        errors = await asyncio.gather(*turns, return_exceptions=True)
+        self._tell({t: error for t, error in zip(by_thread, errors, strict=True) if isinstance(error, Exception)})
+
+    async def _thread(self, thread: str, hints: Sequence[Hint]) -> None:
+        """Ask for one thread, and answer its hints by what is committed then. Raises what kept it from a turn."""
+        cursor = -1
         try:
-            answers = await asyncio.gather(
-                *(
-                    self._host.advance(thread, max(hint.sequence for hint in group))
-                    for thread, group in by_thread.items()
-                ),
-                return_exceptions=True,
-            )
-            self._tell({t: a for t, a in zip(by_thread, answers, strict=True) if isinstance(a, Exception)})
-            done: list[Hint] = []
-            again: list[Hint] = []
-            for group, answer in zip(by_thread.values(), answers, strict=True):
-                cursor = -1 if isinstance(answer, BaseException) else answer
-                for hint in group:
-                    (done if hint.sequence <= cursor else again).append(hint)
+            cursor = await self._host.advance(thread, max(hint.sequence for hint in hints))
+        finally:
+            done = [hint for hint in hints if hint.sequence <= cursor]
+            again = [hint for hint in hints if hint.sequence > cursor]
             if done:
                 await self._hints.done(done)
             if again:
                 await self._hints.again(again)
-        except asyncio.CancelledError:
-            await self._hints.again(hints)
-            raise
-        finally:
             self.unfinished -= len(hints)
+            self._room.set()
 
     def _tell(self, failed: Mapping[str, Exception]) -> None:
         """One line for a batch: a part that is away fails the turns of all its threads, for few reasons."""

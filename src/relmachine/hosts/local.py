@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from relmachine.errors import Code, RelmError
+from relmachine.hosts.cursors import Cursors
 from relmachine.hosts.parking import Parking
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ class RoundRunner(Protocol):
 
 
 class LocalHost:
-    """Implements `Host` in process."""
+    """Implements `Host` in process. `cursors` says what its turns have committed, and whatever else is noted there."""
 
     def __init__(self, rounds: RoundRunner, limits: Limits) -> None:
+        self.cursors = Cursors(limits.hot_threads_max)
         self._rounds, self._limits = rounds, limits
         self._asked: dict[str, _Waiting] = {}
         self._reached: dict[str, int] = {}
@@ -56,19 +58,28 @@ class LocalHost:
         return len(self._parking or ())
 
     async def advance(self, thread: str, hint: int) -> int:
-        """See `Host.advance`. A parked thread answers with the error that parked it."""
+        """See `Host.advance`. What is known to be decided takes no turn; a parked thread answers with the error that
+        parked it."""
         loop = asyncio.get_running_loop()
         self._parking = self._parking or Parking(loop.time)
         if self._closing:
             raise asyncio.CancelledError
+        if (known := self.cursors.reached(thread)) >= hint:
+            return known
         if (reason := self._parking.reason(thread)) is not None:
             raise reason
         future: asyncio.Future[int] = loop.create_future()
-        self._asked.setdefault(thread, []).append((hint, future))
+        # Who gave up waiting is dropped here: while the store is away the same thread is asked for again and again.
+        waiting = [one for one in self._asked.get(thread, ()) if not one[1].done()]
+        self._asked[thread] = [*waiting, (hint, future)]
         if not self._pumping:
             self._pumping = True
             loop.call_soon(self._pump)
         return await future
+
+    def reached(self, thread: str) -> int:
+        """See `Host.reached`."""
+        return self.cursors.reached(thread)
 
     async def close(self) -> None:
         """See `Host.close`."""
@@ -129,6 +140,7 @@ class LocalHost:
 
     def _answer(self, thread: str, waiting: _Waiting, cursor: int) -> None:
         """Answer who asked for no more than `cursor`; the others wait for another turn while the cursor still moves."""
+        self.cursors.note(thread, cursor)
         moved = cursor > self._reached.pop(thread, -1)
         rest: _Waiting = []
         for hint, future in waiting:

@@ -16,6 +16,10 @@ class Host(Protocol):
         """
         ...
 
+    def reached(self, thread: str) -> int:
+        """How far `thread` is known to be committed, without asking anybody; -1 when nothing is known."""
+        ...
+
     async def close(self) -> None:
         """Let running turns finish; start no more."""
         ...

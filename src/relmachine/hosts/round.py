@@ -7,7 +7,6 @@ fence checks; so it may run twice, late, or on two nodes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,11 +17,12 @@ from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.port import ConstraintGate, PolicyGate
 from relmachine.hosts.repetition import Sorted, sort_out
+from relmachine.hosts.stretch import Stretch
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.verdicts import Admitted, Decided, Refusal, Refused
 from relmachine.machine.plan import Reducer
-from relmachine.store.port import CommitOutcome, Stale
+from relmachine.store.port import CommitOutcome, Stale, TooLarge
 
 if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
@@ -84,21 +84,24 @@ class Rounds:
         """One turn for each of the distinct `threads`; returns the committed cursor of each, as far as known here.
 
         A thread that stays stale for `Limits.commit_attempts_max` attempts keeps its cursor: another node takes its
-        turns. Errors: whatever store or stream raise when they cannot be reached; nothing is committed then, or the
-        next turn finds that it is.
+        turns. One whose turn is larger than a commit may be takes fewer steps. Errors: whatever store or stream raise
+        when they cannot be reached; nothing is committed then, or the next turn finds that it is; `limit_exceeded` when
+        a single step is too large for a commit.
         """
         cursors: dict[str, int] = {}
         left = list(threads)
+        most: dict[str, int] = {}
         for _ in range(self._stages.limits.commit_attempts_max):
-            left = await self._attempt(left, cursors)
+            left = await self._attempt(left, cursors, most)
             if not left:
                 return cursors
         _log.warning("threads are busy elsewhere, their hints go back", threads=left[:10], count=len(left))
         return cursors
 
-    async def _attempt(self, threads: Sequence[str], cursors: dict[str, int]) -> list[str]:
+    async def _attempt(self, threads: Sequence[str], cursors: dict[str, int], most: dict[str, int]) -> list[str]:
+        """One turn each, of at most so many steps as `most` says; the threads to be tried again."""
         states, strangers = await self._stages.hot.load(threads)
-        messages = await self._read(states)
+        messages = await self._read(states, most)
         cursors.update((thread, state.cursor) for thread, state in states.items())
         turns = await self._sort(states, messages)
         if not turns:
@@ -106,7 +109,9 @@ class Rounds:
         proposals = await self._propose(turns)
         outcomes = await self._commit(proposals)
         stale = {outcome.thread for outcome in outcomes if isinstance(outcome, Stale)}
-        durable = [proposal for proposal in proposals if proposal.after.thread not in stale]
+        large = [outcome for outcome in outcomes if isinstance(outcome, TooLarge)]
+        again = stale.union(outcome.thread for outcome in large)
+        durable = [proposal for proposal in proposals if proposal.after.thread not in again]
         self.turns_committed += len(durable)
         self.turns_stale += len(stale)
         self._stages.hot.keep(proposal.after for proposal in durable)
@@ -116,7 +121,9 @@ class Rounds:
         self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
             self._forget(thread)
-        return sorted(stale)
+        for outcome in large:
+            most[outcome.thread] = _fewer(outcome, len(messages[outcome.thread]))
+        return sorted(again)
 
     async def _commit(self, proposals: Sequence[Proposal]) -> Sequence[CommitOutcome]:
         """Commit. A failure does not tell whether it is durable: states and outbox are read from the store again."""
@@ -133,20 +140,25 @@ class Rounds:
         self._stages.hot.drop(thread)
         self._stages.values.drop(thread)
 
-    async def _read(self, states: Mapping[str, ThreadState]) -> Mapping[str, Sequence[Message]]:
-        limits = self._stages.limits
-        share = max(1, min(limits.steps_per_turn_max, limits.steps_per_round_max // max(1, len(states))))
-        requests = [(thread, state.cursor, share) for thread, state in states.items()]
-        answers = await self._stages.reader.read_many(requests)
+    async def _read(
+        self, states: Mapping[str, ThreadState], most: Mapping[str, int]
+    ) -> Mapping[str, Sequence[Message]]:
+        """Each thread's next steps: of both bounds of a round, in steps and in bytes, threads have equal shares."""
+        limits, threads = self._stages.limits, max(1, len(states))
+        share = max(1, min(limits.steps_per_turn_max, limits.steps_per_round_max // threads))
+        requests = [(thread, state.cursor, min(share, most.get(thread, share))) for thread, state in states.items()]
+        bytes_max = min(limits.payload_bytes_per_turn_max, limits.payload_bytes_per_round_max // threads)
+        answers = await self._stages.reader.read_many(requests, bytes_max)
         return dict(zip(states, answers, strict=True))
 
     async def _sort(self, states: Mapping[str, ThreadState], messages: Mapping[str, Sequence[Message]]) -> list[Turn]:
         check = self._stages.shape.check
         shaped: dict[str, list[Candidate | Refused]] = {}
+        stretch = Stretch()
         for thread, batch in messages.items():
             if batch:
                 shaped[thread] = [check(message) for message in batch]
-                await _let_others_in()
+                await stretch.let_others_in()
         receipts = await self._receipts(states, shaped)
         sorted_out = {thread: sort_out(thread, items, receipts) for thread, items in shaped.items()}
         values = await self._values(states, sorted_out)
@@ -218,16 +230,24 @@ class Rounds:
         ]
         outcomes = await self._stages.engine.decide(cases)
         proposals: list[Proposal] = []
+        stretch = Stretch()
         for turn, refused, case, decided in zip(turns, denied, cases, outcomes, strict=True):
             proposals.append(advance(self._stages.plan, turn.state, _in_order(turn, refused, case, decided)))
-            await _let_others_in()
+            await stretch.let_others_in()
         return proposals
 
 
-async def _let_others_in() -> None:
-    """Between two threads of a round. Thousands of steps in one go would hold up everything else on the loop for
-    seconds, health checks among it."""
-    await asyncio.sleep(0)
+def _fewer(outcome: TooLarge, steps: int) -> int:
+    """How many steps to take instead of `steps`, which made a commit that is too large."""
+    if steps > 1:
+        return max(1, steps // 4)
+    raise RelmError(
+        Code.LIMIT_EXCEEDED,
+        f"a step of thread {outcome.thread!r} is too large for one commit: publish smaller payloads",
+        thread=outcome.thread,
+        commit_bytes=outcome.commit_bytes,
+        commit_bytes_max=outcome.commit_bytes_max,
+    )
 
 
 def _in_order(

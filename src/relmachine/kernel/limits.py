@@ -21,6 +21,8 @@ class Limits:
     steps_per_turn_max: int = 256
     threads_per_round_max: int = 256
     steps_per_round_max: int = 4096
+    payload_bytes_per_turn_max: int = 2 * 1024 * 1024
+    payload_bytes_per_round_max: int = 16 * 1024 * 1024
     rounds_in_flight_max: int = 2
     hints_in_flight_max: int = 20_000
     hints_per_fetch_max: int = 1000
@@ -34,3 +36,9 @@ class Limits:
     hot_threads_max: int = 10_000
     hot_values_threads_max: int = 2_000
     outcome_wait_seconds_max: float = 30.0
+    outcome_waits_max: int = 1000
+    submits_in_flight_max: int = 256
+    undecided_steps_max: int = 20_000
+    early_look_seconds_max: float = 1.0
+    lag_threads_max: int = 100
+    lag_rows_max: int = 10_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relmachine.errors import Code, RelmError
+from relmachine.node.living import birth
 from relmachine.node.private import write_private
 from relmachine.store import sqlite
 from relmachine.store.port import Reads
@@ -34,6 +34,8 @@ class Context(BaseModel):
     nats_url: str
     http_url: str | None
     pid: int | None
+    began: str | None = None
+    """When the process of this id began (`node.living`), written down when the file is."""
     nats_pid: int | None
     folder: Path | None = None
     """The data folder that the node runs on. A copy of it has the store, but not the node."""
@@ -43,7 +45,8 @@ class Context(BaseModel):
         home = folder.resolve()
         store = None if self.store_path is None else self.store_path.resolve()
         inside = store.relative_to(home) if store is not None and store.is_relative_to(home) else store
-        written = self.model_copy(update={"store_path": inside, "folder": home})
+        began = None if self.pid is None else birth(self.pid)
+        written = self.model_copy(update={"store_path": inside, "folder": home, "began": began})
         write_private(folder / FILE_NAME, written.model_dump_json(indent=2))
 
     @classmethod
@@ -82,16 +85,8 @@ class Context(BaseModel):
 
     @property
     def running(self) -> bool:
-        """Whether the node's process is there."""
-        if self.pid is None:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        """Whether the node's process is there: that one, not another that was given its id since."""
+        return self.pid is not None and self.began is not None and birth(self.pid) == self.began
 
 
 def _absent(folder: Path, path: Path) -> RelmError:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from relmachine.errors import Code, RelmError
 from relmachine.hosts.repetition import recall
 from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Message
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import Refused
+from relmachine.node.door import RETRY_SECONDS, Door
 from relmachine.observe.port import Accepted
 from relmachine.store import reading
 from relmachine.stream.port import Outgoing
@@ -34,10 +36,18 @@ class Interface:
     """Publishes steps for others."""
 
     def __init__(
-        self, plan: Plan, shape: ShapeGate, policy: PolicyGate, store: Store, stream: NatsStream, limits: Limits
+        self,
+        plan: Plan,
+        shape: ShapeGate,
+        policy: PolicyGate,
+        store: Store,
+        stream: NatsStream,
+        limits: Limits,
     ) -> None:
+        self.door = Door(stream.lag.backlog, limits)
         self._plan, self._shape, self._policy = plan, shape, policy
         self._store, self._stream, self._limits = store, stream, limits
+        self._waits = 0
 
     async def submit(self, thread: str, bodies: Sequence[bytes]) -> list[Accepted | Refused]:
         """See `NodeView.submit`. Errors: `thread_name_invalid`; `unreachable` when the stream is."""
@@ -56,10 +66,23 @@ class Interface:
         ]
         for place, published in zip(left, await self._stream.publisher.publish(outgoing), strict=True):
             answers[place] = Accepted(thread, published.sequence, published.duplicate)
+        self.door.passed(len(left))
         return [answers[place] for place in range(len(bodies))]
 
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
-        """See `NodeView.outcome`. Listens before it looks, so that an outcome in between is not missed."""
+        """See `NodeView.outcome`."""
+        most = self._limits.outcome_waits_max
+        if self._waits >= most:
+            sentence = "ask for the outcome again in a while: so many wait for outcomes at this node already"
+            raise RelmError(Code.OVERLOADED, sentence, outcome_waits_max=most, retry_after_seconds=RETRY_SECONDS)
+        self._waits += 1
+        try:
+            return await self._awaited(thread, sequence, seconds)
+        finally:
+            self._waits -= 1
+
+    async def _awaited(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
+        """Listens before it looks, so that an outcome in between is not missed."""
         async with self._stream.follow("journal", thread) as journal:
             recorded = await self._recorded(thread, sequence)
             if recorded is not None:
@@ -111,9 +134,19 @@ class Interface:
     async def _recall(
         self, thread: str, shaped: Sequence[Candidate | Refused], answers: dict[int, Accepted | Refused]
     ) -> None:
-        """Steps whose key has a receipt: the first sequence for a repeat, a conflict for another payload."""
+        """Steps whose key has a receipt: the first sequence for a repeat, a conflict for another payload. A store that
+        does not answer soon is not waited for: the turn tells repeats again.
+        """
         left = {place: item for place, item in enumerate(shaped) if place not in answers}
-        receipts = await self._store.receipts([(thread, _of(item).step_key) for item in left.values()])
+        try:
+            async with asyncio.timeout(self._limits.early_look_seconds_max):
+                receipts = await self._store.receipts([(thread, _of(item).step_key) for item in left.values()])
+        except TimeoutError:
+            return
+        except RelmError as error:
+            if error.code is not Code.UNREACHABLE:
+                raise
+            return
         for place, item in left.items():
             candidate = _of(item)
             receipt = receipts.get((thread, candidate.step_key))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from relmachine.kernel.lifecycle import NodePhase, move_node
 from relmachine.kernel.verdicts import Refused
@@ -16,6 +17,7 @@ from relmachine.node.http import build_app
 from relmachine.node.parts import STORE_FILE, Parts, open_parts
 from relmachine.node.settings import Settings
 from relmachine.node.web import serving
+from relmachine.observe.lag import LISTED, InHand, Lag, LagView
 from relmachine.observe.port import Accepted
 from relmachine.store.port import Store
 from relmachine.stream.nats import NatsStream
@@ -27,6 +29,7 @@ class Node:
     def __init__(self, machine: Machine, settings: Settings, parts: Parts) -> None:
         self.machine, self.settings, self._plan, self._parts = machine, settings, parts.plan, parts
         self._phase = NodePhase.BOOTING
+        self._lag = LagView(parts.store, parts.stream.lag, settings.limits)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -116,9 +119,26 @@ class Node:
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
             "stream": self._parts.stream.status(),
+            "undecided_steps": self._parts.interface.door.undecided,
+            "publishers_deferred": self._parts.interface.door.deferred,
             "gates": self._parts.times.as_json(),
             "addresses": self.addresses(),
         }
+
+    async def lag(self, threads: Sequence[str] = (), limit: int = LISTED) -> Lag:
+        """See `NodeView.lag`."""
+        lanes, most = await self._lag.most(0 if threads else limit)
+        return Lag(self._in_hand(), lanes, await self._lag.of(threads) if threads else most)
+
+    def _in_hand(self) -> InHand:
+        parts, door = self._parts, self._parts.interface.door
+        hints = parts.dispatcher.unfinished + parts.stream.hints.waiting
+        limit = self.settings.limits.undecided_steps_max
+        return InHand(hints, parts.local.waiting, parts.relay.waiting, door.deferred, limit)
+
+    def entering(self) -> AbstractAsyncContextManager[None]:
+        """See `NodeView.entering`."""
+        return self._parts.interface.door.entering()
 
     async def submit(self, thread: str, bodies: Sequence[bytes]) -> Sequence[Accepted | Refused]:
         """See `NodeView.submit`."""

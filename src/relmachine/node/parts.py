@@ -20,11 +20,13 @@ from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.dispatcher import Dispatcher
+from relmachine.hosts.heard import Heard
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
 from relmachine.hosts.threads import HotThreads
 from relmachine.hosts.values import HotValues
+from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
@@ -77,7 +79,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     policy = await _open_policy(stack, machine.name, grants, settings)
     early = RegoPolicy(machine.name, grants)
     plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
-    limits = settings.limits
+    limits = _limits(settings)
     vital: list[asyncio.Task[None]] = []
     server = await _open_server(stack, settings, vital)
     store = await _open_store(settings, plan)
@@ -88,7 +90,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
         plan,
         store.store_id,
         limits,
-        _stream_bounds(settings),
+        stream_bounds(settings),
         replicas=settings.replicas,
         reclaim=not settings.store_urls,  # other nodes work on the same hints
     )
@@ -105,15 +107,29 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     rounds = Rounds(Stages(plan, limits, hot, values, stream.reader, shape, store, timed, engine, constraints, relay))
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
-    host = await _open_host(stack, local, plan, settings)
-    dispatcher = Dispatcher(stream.hints, host, limits)
+    host = await _open_host(stack, local, plan, settings, stream)
+    in_hand = None if settings.dapr_address is None else settings.dapr_bounds.hints_in_hand_max
+    dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
     interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
     return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, vital)
 
 
-def _stream_bounds(settings: Settings) -> StreamBounds:
+def _limits(settings: Settings) -> Limits:
+    """As set; where nodes work on the same hints and call each other, with fewer hints fetched at once (what waits here
+    could run elsewhere) and rounds that end well before the calls that wait for them."""
+    limits, bounds = settings.limits, settings.dapr_bounds
+    if settings.dapr_address is None:
+        return limits
+    return replace(
+        limits,
+        hints_per_fetch_max=min(limits.hints_per_fetch_max, max(1, bounds.hints_in_hand_max // 2)),
+        steps_per_round_max=min(limits.steps_per_round_max, bounds.steps_per_round_max),
+    )
+
+
+def stream_bounds(settings: Settings) -> StreamBounds:
     """As set; where nodes share a store, by default with a shorter wait for the hints of one that died."""
     if not settings.store_urls or "stream_bounds" in settings.model_fields_set:
         return settings.stream_bounds
@@ -143,13 +159,16 @@ async def _open_store(settings: Settings, plan: Plan) -> SqliteStore | RqliteSto
 
 
 async def _open_host(
-    stack: contextlib.AsyncExitStack, local: LocalHost, plan: Plan, settings: Settings
+    stack: contextlib.AsyncExitStack, local: LocalHost, plan: Plan, settings: Settings, stream: NatsStream
 ) -> LocalHost | DaprHost:
     """Turns on whichever node the sidecars say, when there is a sidecar; else here."""
     if settings.dapr_address is None or settings.dapr_listen is None:
         return local
     from relmachine.hosts.dapr import DaprHost
 
+    heard = Heard(stream, local.cursors)
+    heard.start()
+    stack.push_async_callback(heard.close)
     host = await DaprHost.start(local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds)
     stack.push_async_callback(host.close)
     return host

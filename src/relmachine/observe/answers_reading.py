@@ -8,6 +8,7 @@ from pydantic import Field
 
 from relmachine.errors import Code
 from relmachine.observe.answers import Answer
+from relmachine.observe.answers_lag import Lag
 
 Scalar = str | int | float | bool
 Folded = Scalar | list[Scalar] | None
@@ -145,7 +146,9 @@ class Knowledge(Answer):
 
 
 class Status(Answer):
-    """The node, and the figures over its store (null when the store is too large to count in time)."""
+    """The node, how far it is behind (null when the stream does not answer), and the figures over its store (null when
+    the store is too large to count in time)."""
 
     node: dict[str, object]
+    lag: Lag | None
     figures: dict[str, object] | None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.thread_token import check_thread
 from relmachine.observe.answers import answer
+from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import (
     Event,
     Events,
@@ -23,6 +25,7 @@ from relmachine.observe.answers_reading import (
     Why,
 )
 from relmachine.observe.knowledge import element_of
+from relmachine.observe.lag import LISTED
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
@@ -45,6 +48,21 @@ def parse_at(at: int | str | None) -> reading.At:
         return at
     sentence = "give 'at' as a stream sequence or as a history id of 64 hexadecimal digits"
     raise RelmError(Code.QUERY_REFUSED, sentence, at=str(at)[:80])
+
+
+async def lag(node: NodeView, threads: Sequence[str] = (), limit: int = LISTED) -> Lag:
+    """How far behind everything is. Errors: as in `NodeView.lag`."""
+    return answer(Lag, await node.lag(threads, limit))
+
+
+async def lag_if_known(node: NodeView) -> Lag | None:
+    """The same beside other things: None while the stream does not answer."""
+    try:
+        return await lag(node)
+    except RelmError as error:
+        if error.code is not Code.UNREACHABLE:
+            raise
+        return None
 
 
 async def threads(node: NodeView, after: str, limit: int) -> Threads:

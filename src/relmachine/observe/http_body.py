@@ -31,3 +31,12 @@ async def bounded_body(request: Request, limits: Limits) -> bytes:
             bytes_at_least=seen,
         )
     return bytes(body)
+
+
+async def discard_body(request: Request) -> None:
+    """Read a body that nobody wants, so that its sender gets to see why."""
+    seen = 0
+    async for chunk in request.stream():
+        seen += len(chunk)
+        if seen > DISCARDED_BYTES_MAX:
+            break

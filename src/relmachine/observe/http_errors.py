@@ -53,6 +53,7 @@ STATUS: dict[Code, int] = {
     Code.LIMIT_EXCEEDED: 429,
     # the node's own trouble
     Code.UNREACHABLE: 503,
+    Code.OVERLOADED: 503,
     Code.SERVER_MISSING: 503,
     Code.SERVER_BUILD_FAILED: 500,
     Code.GRANTS_INVALID: 500,
@@ -61,6 +62,7 @@ STATUS: dict[Code, int] = {
     Code.STORE_MACHINE_MISMATCH: 500,
     Code.STORE_DAMAGED: 500,
     Code.TOPOLOGY_MISMATCH: 500,
+    Code.STREAM_UNFIT: 500,
     Code.INTERNAL: 500,
 }
 """HTTP status of each code."""
@@ -76,9 +78,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def problem(code: Code, sentence: str, witness: dict[str, object], status: int | None = None) -> JSONResponse:
-    """The answer for an error; `status` only where HTTP itself asks for another than the table's."""
+    """The answer for an error; `status` only where HTTP itself asks for another than the table's. A witness that says
+    when to come again says it as `Retry-After` too.
+    """
     body = Problem(code=code, sentence=sentence, witness=witness)
-    return JSONResponse(body.model_dump(mode="json"), STATUS[code] if status is None else status)
+    seconds = witness.get("retry_after_seconds")
+    headers = None if seconds is None else {"Retry-After": str(seconds)}
+    return JSONResponse(body.model_dump(mode="json"), STATUS[code] if status is None else status, headers)
 
 
 def answer_errors(app: FastAPI) -> None:

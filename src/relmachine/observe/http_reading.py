@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from relmachine.observe import asking
 from relmachine.observe.answers import Health
+from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import (
     Events,
     Rejections,
@@ -23,6 +24,7 @@ from relmachine.observe.api_page import render_api
 from relmachine.observe.figures import Figures
 from relmachine.observe.html import HEADERS
 from relmachine.observe.http_errors import ERRORS
+from relmachine.observe.lag import LISTED
 from relmachine.observe.overview import overview
 from relmachine.observe.page import render
 from relmachine.observe.port import NodeView
@@ -34,6 +36,8 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most")]
 ThreadName = Annotated[str, Path(description="The thread's token")]
 After = Annotated[int, Query(ge=0, le=asking.SEQUENCE_MAX, description="Stream sequence to start after")]
 Before = Annotated[int | None, Query(ge=1, le=asking.SEQUENCE_MAX, description="Stream sequence to end before")]
+Named = Annotated[list[str] | None, Query(description="Tokens of threads to ask about, instead of those that lag most")]
+Lagging = Annotated[int, Query(ge=0, description="How many threads at most")]
 At = Annotated[str | None, Query(description="Stream sequence or history id; absent for the present")]
 
 
@@ -83,10 +87,15 @@ def node_router(node: NodeView) -> APIRouter:
         ready = phase in READY_PHASES
         return JSONResponse(Health(ready=ready, phase=phase).model_dump(), 200 if ready else 503)
 
-    @router.get("/status.json", summary="The node, and the figures over its store")
+    @router.get("/status.json", summary="The node, its lag, and the figures over its store")
     async def status() -> Status:
         counted = await figures.read()
-        return Status(node=dict(node.status()), figures=None if counted is None else dict(counted))
+        lag = await asking.lag_if_known(node)
+        return Status(node=dict(node.status()), lag=lag, figures=None if counted is None else dict(counted))
+
+    @router.get("/lag", summary="How far behind the stream the lanes are, and the threads that lag most")
+    async def lag(thread: Named = None, limit: Lagging = LISTED) -> Lag:
+        return await asking.lag(node, thread or (), limit)
 
     @router.get("/", response_class=HTMLResponse, summary="The status page")
     async def page() -> HTMLResponse:

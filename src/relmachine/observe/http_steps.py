@@ -14,10 +14,10 @@ from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
 from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused
 from relmachine.observe.asking import SEQUENCE_MAX
-from relmachine.observe.http_body import bounded_body
+from relmachine.observe.http_body import bounded_body, discard_body
 from relmachine.observe.http_errors import ERRORS, STATUS
 from relmachine.observe.port import NodeView
-from relmachine.observe.publishing import outcome_of, submit_one
+from relmachine.observe.publishing import outcome_of, settled_of, submit_one
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -58,12 +58,15 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
         ] = None,
     ) -> Response:
         longest = bounded_seconds(seconds, limits)
-        accepted = await submit_one(node, thread, await bounded_body(request, limits))
+        try:
+            accepted = await submit_one(node, thread, lambda: bounded_body(request, limits))
+        except RelmError as error:
+            if error.code is Code.OVERLOADED:
+                await discard_body(request)
+            raise
         if not isinstance(accepted, StepAccepted):
             return _refused(accepted)
-        answer = None
-        if wait is not None:
-            answer = await outcome_of(node, thread, accepted.sequence, longest, repeated=accepted.duplicate)
+        answer = None if wait is None else await settled_of(node, accepted, longest)
         if answer is None:
             return _accepted(accepted)
         return _outcome(answer)

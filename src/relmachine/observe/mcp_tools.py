@@ -14,11 +14,12 @@ from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
 from relmachine.observe.answers import Published, StepRefused
+from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
 from relmachine.observe.knowledge import normal_form_of
 from relmachine.observe.mcp_errors import ProblemError, coded
 from relmachine.observe.port import NodeView
-from relmachine.observe.publishing import outcome_of, submit_one
+from relmachine.observe.publishing import settled_of, submit_one
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -70,13 +71,16 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
             "data": data,
             "principal": principal,
         }
-        accepted = await submit_one(node, thread, canonical(event))
+
+        async def body() -> bytes:
+            return canonical(event)
+
+        accepted = await submit_one(node, thread, body)
         if isinstance(accepted, StepRefused):
             raise ProblemError(accepted)
         if not wait:
             return Published(accepted=accepted, committed=None)
-        longest = limits.outcome_wait_seconds_max
-        outcome = await outcome_of(node, thread, accepted.sequence, longest, repeated=accepted.duplicate)
+        outcome = await settled_of(node, accepted, limits.outcome_wait_seconds_max)
         if isinstance(outcome, StepRefused):
             raise ProblemError(outcome)
         return Published(accepted=accepted, committed=outcome)
@@ -121,7 +125,7 @@ def add_algebra(server: FastMCP, node: NodeView) -> None:
 
 
 def add_reading(server: FastMCP, node: NodeView) -> None:
-    """Tools that ask about one thread."""
+    """Tools that ask about threads."""
 
     @server.tool(title="What is settled on a thread", annotations=_READS)
     @coded
@@ -132,6 +136,21 @@ def add_reading(server: FastMCP, node: NodeView) -> None:
         by a later dependent contest. Use `why` for the steps behind one of them.
         """
         return await asking.settled(node, thread)
+
+    @server.tool(title="How far behind the stream", annotations=_READS)
+    @coded
+    async def lag(
+        threads: Annotated[
+            list[str] | None, Field(description="Thread tokens to ask about; omit it for those that lag most")
+        ] = None,
+    ) -> Lag:
+        """How many published steps wait to be decided, and for how long: in all, and by thread.
+
+        A step is published once the stream has it and decided later; `behind` counts a thread's steps in between. Lanes
+        are the ways through the nodes: `steps` in; `journal`, `out` and `rejected` out. Ask this when a step that you
+        published has no outcome yet, or when publishing answers `overloaded`.
+        """
+        return await asking.lag(node, threads or ())
 
     @server.tool(title="The section of a thread", annotations=_READS)
     @coded

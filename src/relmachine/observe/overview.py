@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from relmachine.observe import asking
+from relmachine.observe.answers_lag import Lag
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
@@ -40,7 +42,7 @@ class RejectionRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A node at a glance. `figures` are None when they cannot be counted in time.
+    """A node at a glance. `figures` are None when they cannot be counted in time, `lag` when the stream is silent.
 
     `gates` has for each gate, in the order asked, its `questions`, the `steps` in them, and the `seconds` they took.
     """
@@ -50,6 +52,7 @@ class Overview:
     threads: Sequence[ThreadRow]
     rejections: Sequence[RejectionRow]
     gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    lag: Lag | None = None
 
 
 async def overview(node: NodeView, figures: Mapping[str, object] | None) -> Overview:
@@ -61,7 +64,7 @@ async def overview(node: NodeView, figures: Mapping[str, object] | None) -> Over
         for item in await reading.newest_rejections(node.store, REJECTIONS_SHOWN)
     ]
     gates = cast(Mapping[str, Mapping[str, float]], status.get("gates", {}))
-    return Overview(status, figures, threads, rejections, gates)
+    return Overview(status, figures, threads, rejections, gates, await asking.lag_if_known(node))
 
 
 async def _thread(node: NodeView, line: reading.ThreadLine) -> ThreadRow:

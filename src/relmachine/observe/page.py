@@ -11,6 +11,7 @@ from typing import cast
 from urllib.parse import quote
 
 from relmachine.kernel.thread_token import thread_label
+from relmachine.observe.answers_lag import Lag
 from relmachine.observe.html import document, section, table, text
 from relmachine.observe.overview import Overview, RejectionRow, ThreadRow
 
@@ -23,6 +24,7 @@ _CELL_CHARACTERS_MAX = 400
 _ROUTES = (
     ("/threads", "threads"),
     ("/rejected", "rejected"),
+    ("/lag", "lag"),
     ("/status.json", "status.json"),
     ("/health", "health"),
     ("/docs", "API"),
@@ -41,6 +43,7 @@ def render(overview: Overview) -> str:
         f"{section('Steps refused last', _rejected_by(overview.figures) + _rejections(overview.rejections))}"
         f'<div class="two">{section("Claims settled", _claims(overview.figures))}'
         f"{section('Gates', _gates(overview.gates))}</div>"
+        f"{section('Lag', _lanes(overview.lag) + _lagging(overview.lag))}"
         f"{section('Node', _node(status))}",
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">',
     )
@@ -112,6 +115,49 @@ def _gates(gates: Mapping[str, Mapping[str, float]]) -> str:
 
 def _each(total: float, count: float) -> str:
     return f"{total / count:,.1f}" if count else ""
+
+
+def _lanes(lag: Lag | None) -> str:
+    if lag is None:
+        return '<p class="muted">The stream does not answer.</p>'
+    return table(
+        ("lane", "#newest", "#waiting", "#undelivered", "#unacknowledged", "#oldest, s"),
+        (
+            (
+                text(lane.lane),
+                text(lane.newest),
+                _known(lane.waiting),
+                _known(lane.undelivered),
+                _known(lane.unacknowledged),
+                _known(lane.oldest_seconds),
+            )
+            for lane in lag.lanes
+        ),
+        "",
+    )
+
+
+def _lagging(lag: Lag | None) -> str:
+    if lag is None or not lag.threads:
+        return ""
+    return table(
+        ("label", "#behind", "#cursor", "#newest", "#oldest, s"),
+        (
+            (
+                _thread_link(line.thread),
+                text(line.behind),
+                _known(line.cursor),
+                text(line.newest),
+                _known(line.oldest_seconds),
+            )
+            for line in lag.threads
+        ),
+        "",
+    )
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else text(value)
 
 
 def _threads(threads: Sequence[ThreadRow]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine.plan import Plan
+from relmachine.observe.lag import LISTED, Lag
 from relmachine.store.port import Store
 
 
@@ -40,6 +42,20 @@ class NodeView(Protocol):
         """Phase, machine, version, digests, lag, counters, addresses, as JSON values. Costs no I/O."""
         ...
 
+    async def lag(self, threads: Sequence[str] = (), limit: int = LISTED) -> Lag:
+        """The lanes, and the lag of `threads`, or of at most `limit` threads that lag most when none is named.
+
+        Errors: `unreachable` when the stream is; `thread_name_invalid`, `limit_exceeded`.
+        """
+        ...
+
+    def entering(self) -> AbstractAsyncContextManager[None]:
+        """The door for whoever publishes: hold it while a body is read and submitted.
+
+        Errors on entering: `overloaded`, when more waits to be decided than `Limits` lets wait.
+        """
+        ...
+
     async def submit(self, thread: str, bodies: Sequence[bytes]) -> Sequence[Accepted | Refused]:
         """One answer for each body: the early word of gates 1 and 2, then the stream's.
 
@@ -53,5 +69,6 @@ class NodeView(Protocol):
 
         Members as in `receipts.outcome`: `outcome` is `committed` (event, history), `refused` (gate, code, sentence)
         or `repeated`, whose `sequence` is where the step was first seen.
+        Errors: `overloaded` when too many wait already.
         """
         ...

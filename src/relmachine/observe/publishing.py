@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
-from relmachine.errors import Code
+from relmachine.errors import Code, RelmError
 from relmachine.kernel.verdicts import Refused
 from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused, Transition, answer
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
 
-async def submit_one(node: NodeView, thread: str, body: bytes) -> StepAccepted | StepRefused:
-    """Publish the CloudEvent in `body` on `thread`. Errors as in `NodeView.submit`."""
-    (said,) = await node.submit(thread, [body])
+async def submit_one(node: NodeView, thread: str, body: Callable[[], Awaitable[bytes]]) -> StepAccepted | StepRefused:
+    """Publish the CloudEvent that `body` gives on `thread`; it is not asked for while the door is shut.
+
+    Errors as in `NodeView.entering` and `NodeView.submit`.
+    """
+    async with node.entering():
+        (said,) = await node.submit(thread, [await body()])
     return _early(said) if isinstance(said, Refused) else answer(StepAccepted, said)
+
+
+async def settled_of(node: NodeView, accepted: StepAccepted, seconds: float) -> StepCommitted | StepRefused | None:
+    """What became of a step that was just accepted; None when nobody can wait for that here now, or not so long."""
+    try:
+        return await outcome_of(node, accepted.thread, accepted.sequence, seconds, repeated=accepted.duplicate)
+    except RelmError as error:
+        if error.code is not Code.OVERLOADED:
+            raise
+        return None  # the step is on the stream: an error would say that it is not
 
 
 async def outcome_of(

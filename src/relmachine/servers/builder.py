@@ -70,12 +70,16 @@ def build(
 def _make(server: GoServer, cache: Cache, make: Maker, say: Callable[[str], None]) -> None:
     say(f"{server.name} {server.version}: building from {server.origin}")
     started = time.monotonic()
-    folder = cache.work / "half-built"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    make(server, folder)
-    _check(server, folder / server.name)
-    receipt = cache.keep(server, folder, time.monotonic() - started, make.toolchain)
+    try:
+        folder = cache.work / "half-built"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make(server, folder)
+        _check(server, folder / server.name)
+        receipt = cache.keep(server, folder, time.monotonic() - started, make.toolchain)
+    except BaseException:
+        say(f"{server.name} {server.version}: not built, after {time.monotonic() - started:.0f} s")
+        raise
     say(f"{server.name} {server.version}: {receipt.seconds:.0f} s, {receipt.size_bytes / 1e6:.0f} MB")
 
 

@@ -37,7 +37,16 @@ class Stale:
     thread: str
 
 
-CommitOutcome = Committed | Stale
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The proposal is larger than one commit may be: decide fewer steps. Nothing was written."""
+
+    thread: str
+    commit_bytes: int
+    commit_bytes_max: int
+
+
+CommitOutcome = Committed | Stale | TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
-        """One durable transaction for proposals of distinct threads; a stale one fails alone.
+        """One durable transaction for proposals of distinct threads; a stale one, or one too large, fails alone.
 
         Outbox rows in `sent` have left and are dropped in the same transaction.
         """

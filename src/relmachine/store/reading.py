@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from relmachine.store.fiber_reading import fiber
 from relmachine.store.figures import Totals, figures, threads_behind, totals
+from relmachine.store.lagging import UnsentRows, cursors, unsent_by_feed
 from relmachine.store.outcomes import (
     Rejection,
     TransitionLine,
@@ -46,7 +47,9 @@ __all__ = [
     "Totals",
     "TouchLine",
     "TransitionLine",
+    "UnsentRows",
     "Why",
+    "cursors",
     "declared",
     "events",
     "fiber",
@@ -68,5 +71,6 @@ __all__ = [
     "threads_behind",
     "totals",
     "transitions_at",
+    "unsent_by_feed",
     "why",
 ]

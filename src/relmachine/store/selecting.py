@@ -21,8 +21,10 @@ READERS = 2
 VALUE_BYTES_MAX = 64 * 1024 * 1024
 """Largest value that a query may build."""
 
+OPERATIONS_PER_CLOCK_LOOK = 20_000
+"""SQLite's operations between two looks at the clock."""
+
 _CACHE_KIB = 16_384
-_OPERATIONS_PER_CLOCK_LOOK = 20_000
 # The JSON tables are built when a connection first names them, which its authorizer would take for creating a table.
 _PRIME = "SELECT (SELECT count(*) FROM sqlite_master) FROM json_each('[1]'), json_tree('[]')"
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -92,7 +94,7 @@ def select(connection: sqlite3.Connection, limits: Limits, sql: str, parameters:
     beyond `Limits.query_rows_max` rows or `Limits.query_seconds_max` seconds.
     """
     end = time.monotonic() + limits.query_seconds_max
-    connection.set_progress_handler(lambda: time.monotonic() > end, _OPERATIONS_PER_CLOCK_LOOK)
+    connection.set_progress_handler(lambda: time.monotonic() > end, OPERATIONS_PER_CLOCK_LOOK)
     try:
         cursor = connection.execute(sql, tuple(parameters))  # pyright: ignore[reportArgumentType]
         if cursor.description is None:

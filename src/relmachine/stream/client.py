@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _CONTROL_LINES = {
-    "MSG_RE": re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+)\r\n"),
-    "HMSG_RE": re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+) (\d+)\r\n"),
+    "MSG_RE": re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]*) )?(\d+)\r\n"),
+    "HMSG_RE": re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]*) )?(\d+) (\d+)\r\n"),
 }
-"""Lines as the server writes them: a subject may hold any byte but space, tab and line feed."""
+"""Lines as the server writes them: a subject may hold any byte but space, tab and line feed, and where there is no
+reply subject there may be its space."""
 
 _parse = FunctionType(parser.Parser.parse.__code__, {**vars(parser), **_CONTROL_LINES}, "parse", (b"",))
 """The parser's own method, with our patterns instead of the two of its module."""

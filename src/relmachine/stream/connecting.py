@@ -29,7 +29,8 @@ async def connect(
 
     With `reconnect`, a lost connection is taken up again for `reconnect_seconds_max` and then closed for good; without,
     it is closed at once and nothing it still held is ever sent: the publisher needs that for order.
-    Errors: `unreachable` when nobody answers within `connect_seconds_max`, or at once for what is no address.
+    Errors: `unreachable` when nobody answers within `connect_seconds_max`, or at once for what is no address;
+    `stream_unfit` for a login that is not taken.
     """
     bounds = bounds or StreamBounds()
     patience = bounds.connect_seconds_max if connect_seconds_max is None else connect_seconds_max
@@ -44,6 +45,8 @@ async def connect(
             return connection
         except (Error, OSError, TimeoutError) as error:
             await connection.drop()
+            if "authorization violation" in f"{error} {connection.client.last_error}".lower():
+                raise _not_let_in(connection) from error
             if loop.time() + bounds.reconnect_wait_seconds > deadline:
                 raise unreachable(url, connection.client.last_error or error) from error
         except BaseException:
@@ -70,10 +73,19 @@ def addresses(url: str) -> list[str]:
     return found
 
 
+def _not_let_in(connection: Connection) -> RelmError:
+    sentence = (
+        f"the server at {connection.url} does not take the login: give one that it knows (nats://USER:PASSWORD@HOST)"
+    )
+    return RelmError(Code.STREAM_UNFIT, sentence, url=connection.url)
+
+
 async def _open(connection: Connection, servers: list[str], name: str, reconnect: bool) -> None:
     bounds = connection.bounds
 
     async def failed(error: Exception) -> None:
+        if "permissions violation" in str(error).lower():
+            connection.forbidden.append(str(error))
         expected = isinstance(error, OSError) and not connection.client.is_connected
         (_log.debug if expected else _log.warning)("stream_error", connection=name, error=str(error) or repr(error))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
 _log = structlog.get_logger(__name__)
+
+_FORBIDDEN_KEPT_MAX = 100
 
 
 class Connection:
@@ -40,6 +43,8 @@ class Connection:
         self.replies: Replies
         self.generation = 0
         self.closing = False
+        self.forbidden: deque[str] = deque(maxlen=_FORBIDDEN_KEPT_MAX)
+        """What the server said of requests that the login may not make, newest last."""
         self._reconnected: list[Callable[[], None]] = []
 
     @property
@@ -51,6 +56,19 @@ class Connection:
     def body_bytes_max(self) -> int:
         """The longest body that the stream and the server connected to both take, beside our headers."""
         return min(self.bounds.message_bytes_max, self.client.max_payload) - HEADER_BYTES_MAX
+
+    @property
+    def greeting(self) -> Mapping[str, object]:
+        """What the server connected to says of itself: `version`, `jetstream` and more."""
+        return self.client._server_info  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType, reportUnknownMemberType]
+
+    async def heard(self) -> None:
+        """Return once the server has read all that was sent before, and its objections are here. Errors: of nats-py.
+
+        The client writes a ping past what still waits in its buffer, so the first one only empties that.
+        """
+        for _ in range(2):
+            await self.client.flush(timeout=max(1, int(self.bounds.answer_seconds_max)))
 
     def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after each reconnect and when the connection is given up; returns how to stop that."""

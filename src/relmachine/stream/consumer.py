@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from typing import TYPE_CHECKING
+
+import structlog
 from nats.js.errors import NotFoundError
 
+from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.stream.connection import Connection
+from relmachine.stream.consumers import TUNED, drift, hint_consumer, tuned
 from relmachine.stream.topology import Topology
+
+if TYPE_CHECKING:
+    from nats.js.api import ConsumerConfig
+
+_log = structlog.get_logger(__name__)
 
 
 class Consumer:
@@ -16,39 +25,50 @@ class Consumer:
     def __init__(self, connection: Connection, topology: Topology, store_id: str, limits: Limits) -> None:
         self._connection, self._limits = connection, limits
         self._stream = topology.steps_stream
-        self._name = topology.consumer(store_id)
+        self.name = topology.consumer(store_id)
 
     @property
     def next_subject(self) -> str:
         """Where its next messages are asked for."""
-        return f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
+        return f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
 
     async def ensure(self, *, reclaim: bool) -> None:
         """Make sure that it is there; with `reclaim`, made anew behind its last acknowledgement if anything is in hand.
 
-        Errors: those of nats-py.
+        One that was made with other settings of the node is brought to those that it has now.
+        Errors: `topology_mismatch` when it has settings that no node gives; those of nats-py.
         """
         jetstream = self._connection.jetstream
         try:
-            info = await jetstream.consumer_info(self._stream, self._name)
+            info = await jetstream.consumer_info(self._stream, self.name)
         except NotFoundError:
-            await self._create(1)
+            await self._put(self._wanted())
             return
+        self._check(info.config)
         if reclaim and info.num_ack_pending:
             # Losing the consumer between these two lines only means hints from the start, for what is known already.
-            await jetstream.delete_consumer(self._stream, self._name)
-            await self._create(info.ack_floor.stream_seq + 1 if info.ack_floor else 1)
+            await jetstream.delete_consumer(self._stream, self.name)
+            await self._put(self._wanted(info.ack_floor.stream_seq + 1 if info.ack_floor else 1))
+        elif (changed := tuned(self._wanted(), info.config)) is not None:
+            _log.info("consumer_tuned", consumer=self.name, **{name: getattr(changed, name) for name in TUNED})
+            await self._put(changed)
 
-    async def _create(self, start: int) -> None:
+    def _wanted(self, start: int = 1) -> ConsumerConfig:
+        return hint_consumer(self.name, self._connection.bounds, self._limits, start)
+
+    async def _put(self, config: ConsumerConfig) -> None:
         await self._connection.jetstream.add_consumer(  # pyright: ignore[reportUnknownMemberType]
-            self._stream,
-            ConsumerConfig(
-                durable_name=self._name,
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=start,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=self._connection.bounds.ack_wait_seconds,
-                max_ack_pending=self._limits.hints_in_flight_max,
-                max_deliver=-1,
-            ),
+            self._stream, config
         )
+
+    def _check(self, found: ConsumerConfig) -> None:
+        changed = drift(self._wanted(), found)
+        if changed:
+            raise RelmError(
+                Code.TOPOLOGY_MISMATCH,
+                f"set the consumer {self.name} of the stream {self._stream} back to the settings in the witness, or "
+                "delete it: it is made anew, and every step is told once more, which changes nothing that is decided",
+                stream=self._stream,
+                consumer=self.name,
+                drift=changed,
+            )

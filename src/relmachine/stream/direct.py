@@ -8,6 +8,7 @@ Source: NATS architecture decision record 31.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -43,33 +44,41 @@ class _Read:
     subjects: str
     after: int
     limit: int
+    bytes_max: int
     found: list[Stored] = field(default_factory=list[Stored])
     error: str | None = None
     complete: bool = False
     _previous: int = 0
+    _bytes: int = 0
+    _last: bool = False
 
     def request(self, bytes_max: int) -> bytes:
         """The next request's body; what came so far counts."""
         self._previous = 0
         self.error = None
+        left = self.bytes_max - self._bytes
+        self._last = left <= bytes_max
         last = self.found[-1].sequence if self.found else self.after
         return orjson.dumps(
             {
                 "batch": self.limit - len(self.found),
                 "next_by_subj": self.subjects,
                 "seq": last + 1,
-                "max_bytes": bytes_max,
+                "max_bytes": left if self._last else bytes_max,
             }
         )
 
     def take(self, message: Msg) -> bool:
         """Sort one answer away; whether it was the last one."""
         headers = message.headers or {}
+        if self.complete:
+            return True
         if _SEQUENCE in headers:
             return self._append(message, headers)
         status = headers.get("Status")
         if status == _END:
-            self.complete = headers.get("Nats-Num-Pending", "0") == "0" or len(self.found) >= self.limit
+            whole = headers.get("Nats-Num-Pending", "0") == "0" or len(self.found) >= self.limit
+            self.complete = whole or (self._last and bool(self.found))
             if headers.get("Nats-Last-Sequence", "0") != str(self._previous):
                 self.error, self.complete = "an answer was lost", False
         elif status == _NONE:
@@ -82,9 +91,14 @@ class _Read:
         if headers["Nats-Last-Sequence"] != str(self._previous):
             self.error = "an answer was lost"
         if self.error is None:
+            if self.found and self._bytes + len(message.data) > self.bytes_max:
+                self.complete = True
+                return True
             self._previous = int(headers[_SEQUENCE])
+            self._bytes += len(message.data)
             self.found.append(Stored(self._previous, headers["Nats-Subject"], message.data, headers))
-        return False
+            self.complete = self._bytes >= self.bytes_max
+        return self.complete
 
 
 class DirectReader:
@@ -94,12 +108,17 @@ class DirectReader:
         self._connection = connection
         self._turn = asyncio.Semaphore(connection.bounds.reads_in_flight_max)
 
-    async def read_many(self, stream: str, reads: Sequence[tuple[str, int, int]]) -> list[list[Stored]]:
+    async def read_many(
+        self, stream: str, reads: Sequence[tuple[str, int, int]], bytes_max: int | None = None
+    ) -> list[list[Stored]]:
         """For each (subject filter, after, limit) the messages above `after` in order, at most `limit`.
+
+        Of each at most `bytes_max` bytes of bodies, but never less than its first message.
 
         Errors: `unreachable` when the server does not answer in a few attempts.
         """
-        states = [_Read(*read) for read in reads]
+        most = sys.maxsize if bytes_max is None else bytes_max
+        states = [_Read(*read, most) for read in reads]
         await asyncio.gather(*(self._all_of(stream, state) for state in states))
         return [state.found for state in states]
 

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 from nats.errors import Error
+from nats.js.errors import APIError
 
 from relmachine.kernel.limits import Limits
 from relmachine.stream.addressing import escaped
 from relmachine.stream.connection import Connection, unreachable
 from relmachine.stream.consumer import Consumer
 from relmachine.stream.delivery import End, Step, Unaddressable, delivery
+from relmachine.stream.ensure import not_made
+from relmachine.stream.open_hints import OpenHints
 from relmachine.stream.port import Hint
 from relmachine.stream.pulls import Pulls
 from relmachine.stream.replies import subscribe
@@ -36,13 +39,16 @@ _log = structlog.get_logger(__name__)
 class NatsHints:
     """The `Hints` port. Make it with `start`; one iterator at a time.
 
-    `unaddressable` counts the messages that were terminated because no thread could own them.
+    `unaddressable` counts the messages that were terminated because no thread could own them; `open` are the hints that
+    came and are not done.
     """
 
     def __init__(
         self, connection: Connection, consumer: Consumer, limits: Limits, tail: Tail, *, reclaim: bool
     ) -> None:
         self.unaddressable = 0
+        self.open = OpenHints(limits.hints_in_flight_max)
+        self.consumer = consumer
         self._connection, self._limits, self._tail = connection, limits, tail
         self._inbox = connection.client.new_inbox()
         self._pulls = Pulls(connection, consumer, limits, self._inbox, reclaim=reclaim)
@@ -65,18 +71,26 @@ class NatsHints:
         """Create or take up the store's consumer.
 
         With `reclaim`, what was in hand when a node or the server died is delivered again at once instead of after
-        `ack_wait_seconds`. Always safe; wasteful where several nodes share a store. Errors: `unreachable`.
+        `ack_wait_seconds`. Always safe; wasteful where several nodes share a store.
+        Errors: `unreachable`, `topology_mismatch` and `stream_unfit` as of `Consumer.ensure`.
         """
         consumer = Consumer(connection, topology, store_id, limits)
         hints = NatsHints(connection, consumer, limits, tail or Tail(connection.bounds), reclaim=reclaim)
         try:
             await consumer.ensure(reclaim=reclaim)
             stop = await subscribe(connection.client, hints._inbox, hints._arrived)
+        except APIError as error:
+            raise not_made(connection, "the consumer of hints", error) from error
         except (Error, OSError, TimeoutError) as error:
             raise unreachable(connection.url, error) from error
         hints._undo.append(stop)
         hints._undo.append(connection.on_reconnect(hints._reconnected))
         return hints
+
+    @property
+    def waiting(self) -> int:
+        """Hints that came and that nobody took yet: at most `hints_per_fetch_max`, since no more is asked for."""
+        return len(self._waiting)
 
     async def batches(self) -> AsyncIterator[Sequence[Hint]]:
         """Batches of hints, oldest first; ends on `close`. Errors: `unreachable` when the connection is given up."""
@@ -102,6 +116,7 @@ class NatsHints:
         """Acknowledge, without waiting for an answer: an acknowledgement lost is a hint delivered once more."""
         for hint in hints:
             self._tail.done(hint.sequence)
+        self.open.done(hints)
         await self._answer((str(hint.token) for hint in hints), b"+ACK")
 
     async def again(self, hints: Sequence[Hint]) -> None:
@@ -158,6 +173,7 @@ class NatsHints:
                 self._pulls.delivered()
                 self._tail.extend(step)
                 self._waiting.append(Hint(step.thread, step.sequence, token))
+                self.open.came(step.thread, step.sequence)
             case Unaddressable():
                 self._pulls.delivered()
                 self._tail.pass_over(item.sequence)

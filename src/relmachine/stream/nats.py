@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from relmachine.stream.connecting import connect
 from relmachine.stream.connection import Connection
-from relmachine.stream.ensure import ensure
 from relmachine.stream.feeds import NatsFeeds
 from relmachine.stream.follow import FeedMessage, FeedReader
 from relmachine.stream.hints import NatsHints
+from relmachine.stream.lag import StreamLag
 from relmachine.stream.publisher import NatsPublisher
 from relmachine.stream.reader import NatsReader
+from relmachine.stream.startup import start_up
 from relmachine.stream.tail import Tail
 from relmachine.stream.topology import FeedKind, Topology, topology
 
@@ -37,6 +38,7 @@ class NatsStream:
     feeds: NatsFeeds
     feed_reader: FeedReader
     tail: Tail
+    lag: StreamLag
     _closing: AsyncExitStack
 
     @staticmethod
@@ -54,13 +56,13 @@ class NatsStream:
 
         `url` is one address, or those of a cluster separated by commas; `replicas` the number of servers that keep
         each stream; `reclaim` see `NatsHints.start`.
-        Errors: `unreachable`, `topology_mismatch`, `machine_invalid`.
+        Errors: `unreachable`, `topology_mismatch`, `stream_unfit`, `machine_invalid`.
         """
         names = topology(plan)
         async with AsyncExitStack() as stack:
             connection = await connect(url, name=f"relm {names.machine}", bounds=bounds)
             stack.push_async_callback(connection.close)
-            await ensure(connection, names, replicas)
+            await start_up(connection, names, limits, replicas)
             publisher = await NatsPublisher.start(url, names, limits, bounds)
             stack.push_async_callback(publisher.close)
             tail = Tail(connection.bounds)
@@ -68,7 +70,10 @@ class NatsStream:
             stack.push_async_callback(hints.close)
             reader = NatsReader(connection, names, tail)
             feeds, feed_reader = NatsFeeds(connection, names), FeedReader(connection, names)
-            return NatsStream(names, connection, publisher, reader, hints, feeds, feed_reader, tail, stack.pop_all())
+            lag = StreamLag(connection, names, hints.consumer, hints.open)
+            return NatsStream(
+                names, connection, publisher, reader, hints, feeds, feed_reader, tail, lag, stack.pop_all()
+            )
         raise AssertionError("the stack swallows no error")
 
     @property
@@ -96,6 +101,8 @@ class NatsStream:
             "feed_rows_too_large": self.feeds.too_large,
             "feed_subjects_held": self.feeds.held,
             "tail_bytes": self.tail.bytes,
+            "hints_waiting": self.hints.waiting,
+            "hints_open": len(self.hints.open),
         }
 
     async def close(self) -> None:

@@ -55,8 +55,11 @@ class Reader(Protocol):
         """Messages of the thread with a sequence above `after`, in order, at most `limit`."""
         ...
 
-    async def read_many(self, requests: Sequence[tuple[str, int, int]]) -> Sequence[Sequence[Message]]:
-        """`read` for each (thread, after, limit), all under way together."""
+    async def read_many(
+        self, requests: Sequence[tuple[str, int, int]], bytes_max: int | None = None
+    ) -> Sequence[Sequence[Message]]:
+        """`read` for each (thread, after, limit), all under way together; of each at most `bytes_max` bytes of bodies,
+        but never less than its first message."""
         ...
 
 

@@ -25,10 +25,12 @@ class NatsReader:
         """Messages of `thread` above `after`, in order, at most `limit`. Errors: `unreachable`."""
         return (await self.read_many([(thread, after, limit)]))[0]
 
-    async def read_many(self, requests: Sequence[tuple[str, int, int]]) -> Sequence[Sequence[Message]]:
-        """`read` for each (thread, after, limit), pipelined. Errors: `unreachable`."""
+    async def read_many(
+        self, requests: Sequence[tuple[str, int, int]], bytes_max: int | None = None
+    ) -> Sequence[Sequence[Message]]:
+        """See `port.Reader.read_many`. Errors: `unreachable`."""
         answers: list[Sequence[Message] | None] = [
-            None if self._tail is None else self._tail.read(*request) for request in requests
+            None if self._tail is None else _within(self._tail.read(*request), bytes_max) for request in requests
         ]
         missing = [index for index, answer in enumerate(answers) if answer is None]
         if missing:
@@ -36,10 +38,23 @@ class NatsReader:
             found = await self._direct.read_many(
                 self._topology.steps_stream,
                 [(self._topology.thread_subjects(thread), after, limit) for thread, after, limit in asked],
+                bytes_max,
             )
             for index, stored in zip(missing, found, strict=True):
                 answers[index] = [_message(requests[index][0], item) for item in stored]
         return [answer or () for answer in answers]
+
+
+def _within(messages: Sequence[Message] | None, bytes_max: int | None) -> Sequence[Message] | None:
+    """The first messages whose bodies are no more than `bytes_max` together; the first one in any case."""
+    if messages is None or bytes_max is None:
+        return messages
+    size = 0
+    for place, message in enumerate(messages):
+        size += len(message.body)
+        if place and size > bytes_max:
+            return messages[:place]
+    return messages
 
 
 def _message(thread: str, stored: Stored) -> Message:

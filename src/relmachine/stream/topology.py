@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-import orjson
-
 from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
+from relmachine.stream.matrix import Matrix, written
 
 FeedKind = Literal["journal", "out", "rejected"]
 
@@ -53,12 +52,17 @@ class Topology:
         """The stream that holds the feed `kind`."""
         return f"relm_{self.machine}_{'journal' if kind == 'journal' else 'feeds'}"
 
+    @property
+    def streams(self) -> tuple[str, str, str]:
+        """All its streams: steps, journal, feeds."""
+        return self.steps_stream, self.feed_stream("journal"), self.feed_stream("out")
+
     def feed_subject(self, kind: FeedKind, thread: str) -> str:
         """Where the feed's messages of `thread` are, `*` for all threads."""
         return f"relm.{self.machine}.{kind}.{thread}"
 
-    def live_subject(self, kind: FeedKind, thread: str) -> str:
-        """Where the server announces each message of the feed once it is stored, with its sequence."""
+    def live_subject(self, kind: FeedKind | Literal["*"], thread: str) -> str:
+        """Where the server announces each message of the feed once it is stored, with its sequence; `*` for all."""
         return f"relm.{self.machine}.live.{kind}.{thread}"
 
     def consumer(self, store_id: str) -> str:
@@ -78,13 +82,10 @@ def topology(plan: Plan) -> Topology:
 
 
 def metadata(plan: Plan) -> dict[str, str]:
-    """What the streams say about the machine: its digests, Σ, and I as one hexadecimal mask per step over Σ."""
-    everything = (1 << len(plan.steps)) - 1
-    independent = [f"{everything & ~mask:x}" for mask in plan.dependent]
+    """What the streams say about the machine: its name, its digests, and which steps depend on each other."""
     return {
         "machine": plan.machine,
         "laws_digest": plan.laws_digest,
         "matrix_digest": plan.matrix_digest,
-        "steps": orjson.dumps([step.name for step in plan.steps]).decode(),
-        "independence": orjson.dumps(independent).decode(),
+        **written(Matrix.of([step.name for step in plan.steps], plan.dependent)),
     }

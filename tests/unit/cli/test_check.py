@@ -1,4 +1,5 @@
-"""Goal: `relm check` shows every law and every dependent pair with its reason, and ends with 1 when a law fails.
+"""Goal: `relm check` shows every law and every dependent pair with its reason, ends with 1 when a law fails, and shows
+what a machine has on a NATS server.
 
 Method: the permit example, and small machine files that break a law.
 """
@@ -12,8 +13,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relmachine.cli.app import app
+from relmachine.kernel.limits import Limits
 from relmachine.machine.loader import load
 from relmachine.machine.report import Law
+from relmachine.node.parts import SHARED_ACK_WAIT_SECONDS
+from relmachine.stream import consumers, streams
+from relmachine.stream.bounds import StreamBounds
+from relmachine.stream.description import describe
+from relmachine.stream.topology import topology
 
 PERMIT = Path(__file__).parents[3] / "examples" / "permit" / "permit.yaml"
 CYCLE = """
@@ -142,3 +149,49 @@ def test_a_machine_that_may_not_be_read_is_told_apart_from_a_bad_one(
     monkeypatch.setattr(Path, "read_text", forbidden)
     result = _check(str(path))
     assert (result.exit_code, result.stderr.startswith(f"unreachable: {path}: Permission denied")) == (4, True)
+
+
+def test_the_topology_is_that_of_the_node_or_the_cluster_that_would_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown(*arguments: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(_check(str(PERMIT), "--topology", "--json", *arguments).stdout)[
+            "topology"
+        ]
+        return found
+
+    def described(replicas: int, **bounds: float) -> object:
+        names = topology(load(PERMIT).plan())
+        return json.loads(json.dumps(describe(names, Limits(), StreamBounds(**bounds), replicas).as_json()))
+
+    assert shown() == described(1)
+    assert shown("--nodes", "1") == described(1, ack_wait_seconds=SHARED_ACK_WAIT_SECONDS)
+    assert shown("--nodes", "5") == described(3, ack_wait_seconds=SHARED_ACK_WAIT_SECONDS)
+    monkeypatch.setenv("RELM_REPLICAS", "5")
+    monkeypatch.setenv("RELM_STREAM_BOUNDS", '{"dedupe_window_seconds": 7}')
+    assert shown() == described(5, dedupe_window_seconds=7)
+
+
+def test_the_printed_topology_names_everything() -> None:
+    result = _check(str(PERMIT), "--topology")
+    assert result.exit_code == 0, result.output
+    words = set(result.stdout.replace(",", " ").split())
+    names = topology(load(PERMIT).plan())
+    found = describe(names, Limits(), StreamBounds())
+    assert {*names.streams, names.consumer("STORE_ID"), names.metadata["matrix_digest"]} <= words
+    assert {item.subject for item in found.subjects} | {right.subject for right in found.node_rights} <= words
+    assert {account.name for account in found.accounts} <= words
+    assert {*streams.PROMISED, *consumers.PROMISED, *consumers.TUNED} <= words
+    assert result.stdout.splitlines()[-1].startswith("ok  permit: ")
+
+
+def test_a_machine_that_breaks_a_law_has_no_topology(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(CYCLE)
+    plain, as_json = _check(str(path), "--topology"), _check(str(path), "--topology", "--json")
+    assert (plain.exit_code, as_json.exit_code) == (1, 1)
+    assert Law.REQUIRES_ACYCLIC in plain.stdout
+    assert "topology" not in json.loads(as_json.stdout)
+
+
+def test_nodes_without_topology_make_no_sense() -> None:
+    result = _check(str(PERMIT), "--nodes", "3")
+    assert (result.exit_code, "--topology" in result.stderr) == (2, True)

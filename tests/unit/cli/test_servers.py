@@ -57,6 +57,7 @@ def test_building_prints_progress_on_stderr_and_the_result_on_stdout(
     assert built["fresh"]
     again = CliRunner().invoke(app, ["servers", "build", "--only", "hammer"])
     assert again.stderr == ""
+    assert "servers: 1; 0 s of building now, 0 s before" in again.stdout
     assert _row(again.stdout, "hammer")[:5] == ["hammer", "1.0.0", "before", "0", "0"]
     listed = CliRunner().invoke(app, ["servers", "list"])
     assert _row(listed.stdout, "hammer")[:5] == ["hammer", "1.0.0", "go", "MIT", "0"]

@@ -5,6 +5,7 @@ and at what a reader sees of broken files.
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from relmachine.cluster.running import first_port, recorded
 from relmachine.cluster.spec import ClusterSpec
 from relmachine.cluster.state import ClusterState, Wish
 from relmachine.errors import Code, RelmError
+from relmachine.node.living import birth
 from relmachine.node.private import write_private
 
 
@@ -81,6 +83,16 @@ def test_one_supervisor_has_a_folder(tmp_path: Path) -> None:
     assert supervisor_pid(tmp_path) is None
     with holding(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("written", ["{pid} another birth", "{pid}", "", "999999999 {birth}", "x y"])
+def test_a_stranger_with_the_id_of_a_killed_supervisor_is_none(written: str, tmp_path: Path) -> None:
+    """`relm down` would end it."""
+    mine = os.getpid()
+    (tmp_path / "supervisor.pid").write_text(written.format(pid=mine, birth=birth(mine)))
+    assert supervisor_pid(tmp_path) is None
+    (tmp_path / "supervisor.pid").write_text(f"{mine} {birth(mine)}")
+    assert supervisor_pid(tmp_path) == mine
 
 
 def test_a_folder_of_a_single_node_is_not_taken(tmp_path: Path) -> None:

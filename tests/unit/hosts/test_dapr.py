@@ -30,7 +30,7 @@ class Desk:
         self.local = LocalHost(self.rounds, Limits())
         self.turns = ActorTurns(self.local, bounds.turn_seconds_max)
         self.sidecar = InProcessSidecar(self.turns)
-        self.host = DaprHost(self.sidecar, self.sidecar, self.turns, bounds)
+        self.host = DaprHost(self.sidecar, self.sidecar, self.turns, bounds, self.local.cursors)
 
     async def call(self, thread: str, body: bytes) -> Advanced | Failed:
         """What the actor answers to a call from somewhere else."""
@@ -172,6 +172,24 @@ def test_calls_in_flight_are_bounded() -> None:
         assert await asyncio.gather(*asked) == [1] * 9
 
     play(work, {f"t{number}": 1 for number in range(9)}, DaprBounds(calls_in_flight_max=3))
+
+
+def test_what_is_known_to_be_decided_is_not_called_for() -> None:
+    """Known before it is asked, or by the time that a slot for the call is free: another node told of it."""
+
+    async def work(desk: Desk) -> None:
+        desk.local.cursors.note("known", 5)
+        assert await desk.host.advance("known", 5) == 5
+        holding = asyncio.create_task(desk.host.advance("a", 1))
+        await desk.rounds.started.wait()
+        waiting = [asyncio.create_task(desk.host.advance(name, 1)) for name in ("told", "b")]
+        await asyncio.sleep(0)
+        desk.local.cursors.note("told", 8)
+        desk.rounds.gate.set()
+        assert await asyncio.gather(holding, *waiting) == [1, 8, 1]
+        assert (desk.sidecar.calls, desk.rounds.rounds) == (2, [["a"], ["b"]])
+
+    play(work, {"a": 1, "b": 1, "told": 8, "known": 5}, DaprBounds(calls_in_flight_max=1))
 
 
 def test_an_actor_that_runs_twice_at_once_takes_turns_one_at_a_time() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from structlog.testing import capture_logs
 
@@ -43,10 +43,12 @@ class ScriptedHints:
 
 
 class ScriptedHost:
-    """Every thread's cursor is fixed; `broken` ones raise. Keeps what was asked."""
+    """Every thread's cursor is fixed; `broken` ones raise. `known` says what is known without asking. Keeps what was
+    asked."""
 
     def __init__(self, cursors: dict[str, int], broken: str = "") -> None:
         self.cursors, self.broken = cursors, broken
+        self.known: dict[str, int] = {}
         self.asked: list[tuple[str, int]] = []
 
     async def advance(self, thread: str, hint: int) -> int:
@@ -54,6 +56,9 @@ class ScriptedHost:
         if thread == self.broken:
             raise ConnectionError("store away")
         return self.cursors[thread]
+
+    def reached(self, thread: str) -> int:
+        return self.known.get(thread, -1)
 
     async def close(self) -> None:
         return None
@@ -133,3 +138,70 @@ def test_closing_hands_back_what_is_in_hand() -> None:
     asyncio.run(work())
     assert sorted(hint.sequence for hint in hints.returned) == [1, 2]
     assert hints.acknowledged == []
+
+
+def test_what_is_known_to_be_decided_is_acknowledged_without_a_turn() -> None:
+    hints = ScriptedHints([Hint("a", 1, None), Hint("a", 5, None), Hint("b", 2, None)], [Hint("b", 3, None)])
+    host = ScriptedHost({"a": 5})
+    host.known = {"a": 4, "b": 3}
+    run(hints, host)
+    assert host.asked == [("a", 5)]
+    assert sorted(hint.sequence for hint in hints.acknowledged) == [1, 2, 3, 5]
+
+
+def test_hints_in_hand_are_bounded_and_those_that_wait_may_be_decided_meanwhile() -> None:
+    hints = ScriptedHints(
+        [Hint("a", 1, None), Hint("b", 2, None)], [Hint("c", 3, None), Hint("d", 4, None)], [Hint("e", 5, None)]
+    )
+
+    class Held(ScriptedHost):
+        async def advance(self, thread: str, hint: int) -> int:
+            self.asked.append((thread, hint))
+            await gates[thread].wait()
+            return hint
+
+    host = Held({})
+    gates = {name: asyncio.Event() for name in "abcde"}
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the loop itself is what is waited for
+                await asyncio.sleep(0)
+
+    async def work() -> None:
+        dispatcher = Dispatcher(hints, host, Limits(), in_hand_max=2)
+        dispatcher.start()
+        await until(lambda: len(host.asked) == 2)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [thread for thread, _ in host.asked] == ["a", "b"], "more in hand than two hints"
+        host.known = {"c": 3}  # another node has taken it on
+        gates["a"].set()
+        await until(lambda: len(host.asked) == 3)
+        assert host.asked[2] == ("d", 4), "one hint is left of the second batch, and there is room for one"
+        assert sorted(hint.sequence for hint in hints.acknowledged) == [1, 3]
+        assert dispatcher.unfinished == 2
+        for gate in gates.values():
+            gate.set()
+        await asyncio.wait_for(hints.all_answered(), 10)
+        await dispatcher.close()
+        assert dispatcher.unfinished == 0
+
+    asyncio.run(work())
+    assert sorted(hint.sequence for hint in hints.acknowledged) == [1, 2, 3, 4, 5]
+
+
+def test_a_host_that_closes_under_its_hints_hands_back_each() -> None:
+    """A host cancels who waits for it when it closes; that ends the wait for that thread, and nothing else."""
+    hints = ScriptedHints([Hint("a", 1, None), Hint("b", 2, None)])
+
+    class Closing(ScriptedHost):
+        async def advance(self, thread: str, hint: int) -> int:
+            if thread == "a":
+                raise asyncio.CancelledError
+            await asyncio.sleep(0)
+            return hint
+
+    dispatcher = run(hints, Closing({}))
+    assert ([hint.sequence for hint in hints.acknowledged], [hint.sequence for hint in hints.returned]) == ([2], [1])
+    assert (dispatcher.failures, dispatcher.unfinished) == (0, 0)

@@ -143,3 +143,23 @@ def test_whatever_ends_a_turn_nobody_waits_for_ever() -> None:
         assert (answers[1].code, host.parked) == (Code.INTERNAL, 1)
 
     scenario(work())
+
+
+def test_who_gave_up_waiting_is_not_kept() -> None:
+    async def work() -> None:
+        rounds = ScriptedRounds({"busy": 1, "a": 1})
+        host = LocalHost(rounds, Limits(rounds_in_flight_max=1))
+        running = asyncio.create_task(host.advance("busy", 1))
+        await rounds.started.wait()
+        for _ in range(50):
+            asked = asyncio.create_task(host.advance("a", 1))
+            await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        last = asyncio.create_task(host.advance("a", 1))
+        await asyncio.sleep(0)
+        assert len(host._asked["a"]) == 1
+        rounds.gate.set()
+        assert await asyncio.gather(running, last) == [1, 1]
+
+    scenario(work())

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from relmachine.errors import Code, RelmError
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Message
@@ -19,6 +20,7 @@ from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, Decided, Refused, Repeated
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
+from relmachine.observe.lag import LISTED, InHand, Lag, Lane, ThreadLag
 from relmachine.observe.port import Accepted
 from relmachine.store import reading
 from relmachine.store.sqlite import SqliteStore
@@ -47,20 +49,43 @@ def event(step: str, id: str, **data: object) -> bytes:
 
 
 class StoredNode:
-    """Implements `NodeView`. With `deaf`, it accepts steps and never decides them."""
+    """Implements `NodeView`. With `deaf`, it accepts steps and never decides them; `shut`, it accepts none; `crowded`,
+    nobody can wait; `silent`, its stream does not answer. Its lag is made up.
+    """
 
     def __init__(self, plan: Plan, store: SqliteStore) -> None:
         self.plan, self.store = plan, store
         self.phase, self.deaf, self.sequence = "READY", False, 0
+        self.silent = self.shut = self.crowded = False
         self.outcomes: dict[tuple[str, int], Mapping[str, object]] = {}
 
     def status(self) -> Mapping[str, object]:
         return {"phase": self.phase, "machine": self.plan.machine, "version": self.plan.version, "waiting": 0}
 
+    async def lag(self, threads: Sequence[str] = (), limit: int = LISTED) -> Lag:
+        if self.silent:
+            raise RelmError(Code.UNREACHABLE, "start the stream")
+        lines = [ThreadLag(f"slow-{n}", f"slow-{n}", 3, 17, 4, 5, 61.5) for n in range(2)]
+        named = [ThreadLag(thread, thread, 9, 9, 0, None, None) for thread in threads]
+        lanes = [
+            Lane("steps", 17, 6, 2, 4, 5, 61.5),
+            Lane("journal", 9, 1, None, None, 5, 61.5),
+            Lane("out", 8, None, None, None, None, None),
+        ]
+        return Lag(InHand(4, 1, 0, 7, 100), lanes, named or lines[:limit])
+
+    @contextlib.asynccontextmanager
+    async def entering(self) -> AsyncIterator[None]:
+        if self.shut:
+            raise RelmError(Code.OVERLOADED, "come again", undecided_steps_max=100, retry_after_seconds=1)
+        yield
+
     async def submit(self, thread: str, bodies: Sequence[bytes]) -> Sequence[Accepted | Refused]:
         return [await self._one(thread, body) for body in bodies]
 
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
+        if self.crowded:
+            raise RelmError(Code.OVERLOADED, "come again", outcome_waits_max=0, retry_after_seconds=1)
         known = self.outcomes.get((thread, sequence))
         return known or await reading.outcome_at(self.store, thread, sequence)
 

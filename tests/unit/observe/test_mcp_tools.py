@@ -44,7 +44,7 @@ async def history(client: Client[Any], at: int | None = None) -> str:
 def test_every_tool_says_what_it_takes_and_answers(tmp_path: Path) -> None:
     async def test(_: StoredNode, client: Client[Any]) -> None:
         tools = {tool.name: tool for tool in await client.list_tools()}
-        assert set(tools) == {"publish", "normalize", "saturate", "transfer", "settled", "section", "why"}
+        assert set(tools) == {"publish", "normalize", "saturate", "transfer", "settled", "section", "why", "lag"}
         for tool in tools.values():
             assert tool.description
             assert tool.output_schema

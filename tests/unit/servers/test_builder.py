@@ -58,6 +58,16 @@ def test_it_says_what_it_builds_and_how_long_it_took(root: Path, maker: FakeMake
     assert stat.S_IMODE(built.path.stat().st_mode) & stat.S_IXUSR
 
 
+def test_it_says_which_could_not_be_built(root: Path, maker: FakeMaker) -> None:
+    with pytest.raises(RelmError):
+        build_with(FakeMaker(maker.folder, says="hammer 1.0.0"), root)
+    assert said(root)[1:] == [
+        "hammer 1.0.0: 0 s, 0 MB",
+        "saw 1.0.0: building from example.org/tools",
+        "saw 1.0.0: not built, after 0 s",
+    ]
+
+
 def test_only_what_is_named_is_built(root: Path, maker: FakeMaker) -> None:
     build_with(maker, root, "saw")
     assert maker.journal() == ["saw"]

@@ -206,3 +206,23 @@ def test_what_is_not_there_is_said(path: Path, question: Callable[[SqliteReading
     with pytest.raises(RelmError) as refused:
         ask(path, question)
     assert refused.value.code is Code.NOT_FOUND
+
+
+def test_rows_that_wait_for_feeds_are_counted_by_feed_from_the_oldest(path: Path) -> None:
+    async def everything(store: SqliteReading) -> object:
+        rows = (await store.select("SELECT kind, seq FROM outbox ORDER BY seq")).rows
+        return rows, await reading.unsent_by_feed(store, 1000), await reading.unsent_by_feed(store, 3)
+
+    rows, found, first = ask(path, everything)  # type: ignore[misc]
+    for kind in ("journal", "out", "rejected"):
+        sequences = [seq for of, seq in rows if of == kind]
+        assert found[kind] == reading.UnsentRows(len(sequences), min(sequences))
+    assert sum(unsent.rows for unsent in first.values()) == 3
+
+
+def test_cursors_are_those_of_the_threads_and_nothing_for_others(path: Path) -> None:
+    assert ask(path, lambda store: reading.cursors(store, ["b%20c", "nobody", "a"])) == {
+        "a": 9,
+        "b%20c": 15,
+        "nobody": 0,
+    }

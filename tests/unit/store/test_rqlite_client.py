@@ -13,8 +13,10 @@ from aiohttp import web
 
 from relmachine.errors import Code, RelmError
 from relmachine.store.port import Table
+from relmachine.store.rqlite.answers import Done, Refused, Unknown, taken_apart
 from relmachine.store.rqlite.bounds import RqliteBounds
-from relmachine.store.rqlite.client import Done, Level, Refused, RqliteClient, Unknown, taken_apart
+from relmachine.store.rqlite.client import RqliteClient
+from relmachine.store.rqlite.level import Level
 
 BOUNDS = RqliteBounds(retry_seconds_max=0.5, retry_pause_seconds=0.001, attempt_seconds_max=0.2)
 SELECT = [("SELECT 1",)]

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
-from relmachine.store.rqlite.client import Level, RqliteClient
-from relmachine.store.rqlite.selecting import bounded, select, single
+from relmachine.store.rqlite.client import RqliteClient
+from relmachine.store.rqlite.level import Level
+from relmachine.store.rqlite.selecting import bounded, select
+from relmachine.store.statement import reading
 
 QUERIES = {
     "SELECT 1": "SELECT 1",
@@ -59,7 +61,7 @@ REFUSED = (
 
 @pytest.mark.parametrize("sql", QUERIES)
 def test_one_query_is_taken_out_of_what_stands_around_it(sql: str) -> None:
-    assert single(sql) == QUERIES[sql]
+    assert reading(sql).text == QUERIES[sql]
     connection = sqlite3.connect(":memory:")
     rows = connection.execute(sql).fetchall()
     assert connection.execute(bounded(sql, 100)).fetchall() == rows

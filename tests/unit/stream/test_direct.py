@@ -31,6 +31,7 @@ class Server:
         self.requests: list[dict[str, Any]] = []
         self.drop: dict[int, set[int]] = {}
         self.posing: set[int] = set()
+        self.overhead = 0
         self.handlers: dict[str, Callable[[Any], None]] = {}
         self.bounds = StreamBounds(answer_seconds_max=0.05, read_attempts_max=3)
         self.url = "nats://memory"
@@ -59,8 +60,12 @@ class Server:
         last = min(self.size, first - 1 + min(request["batch"], self.at_most))
         if first > self.size:
             return self.handlers[reply](Answer({"Status": "404"}))
-        previous = 0
+        previous, size = 0, 0
         for sequence in range(first, last + 1):
+            if size > request["max_bytes"]:
+                last = previous
+                break
+            size += len(str(sequence)) + self.overhead
             headers = self.given_headers(sequence)
             headers |= {"Nats-Sequence": str(sequence), "Nats-Subject": "a.b", "Nats-Last-Sequence": str(previous)}
             previous = sequence
@@ -110,3 +115,36 @@ def test_silence_is_an_error_after_a_few_attempts() -> None:
         read(server, 0, 10)
     assert refused.value.code is Code.UNREACHABLE
     assert len(server.requests) == 3
+
+
+def read_bytes(server: Server, limit: int, bytes_max: int) -> list[int]:
+    async def ask() -> list[int]:
+        reader = DirectReader(cast(Connection, server))
+        return [item.sequence for item in (await reader.read_many("S", [("a.b", 0, limit)], bytes_max))[0]]
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("bytes_max", "count"), [(0, 1), (1, 1), (2, 2), (9, 9), (10, 9), (11, 10), (12, 10), (13, 11), (1000, 20)]
+)
+def test_a_read_ends_at_its_bytes_and_has_its_first_message_in_any_case(bytes_max: int, count: int) -> None:
+    # The bodies of 1 to 9 have one byte, those from 10 on two.
+    server = Server(20)
+    assert read_bytes(server, 100, bytes_max) == list(range(1, count + 1))
+    assert len(server.requests) == 1
+    assert server.requests[0]["max_bytes"] <= max(bytes_max, server.bounds.read_bytes_max)
+
+
+def test_what_the_server_counts_beside_bodies_makes_no_second_request() -> None:
+    server = Server(20)
+    server.overhead = 1
+    assert read_bytes(server, 100, 7) == [1, 2, 3, 4]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("dropped", [{1}, {4}, {2, 3}, {0}, {4, 0}])
+def test_what_was_lost_of_a_read_with_a_bound_is_asked_for_again(dropped: set[int]) -> None:
+    server = Server(20)
+    server.drop[0] = dropped
+    assert read_bytes(server, 100, 7) == [1, 2, 3, 4, 5, 6, 7]

@@ -1,17 +1,19 @@
-"""Goal: names never collide and say which laws they belong to. Method: names of many machines compared; metadata read
-back into Σ and I."""
+"""Goal: names never collide and say which laws they belong to. Method: names of many machines compared, and metadata
+with the plan."""
 
 from __future__ import annotations
 
-import orjson
+from dataclasses import replace
+
 import pytest
+from nats.js.api import ConsumerConfig, PersistMode, StreamConfig, StreamConsumerLimits
 from pydantic import BaseModel
 
 from relmachine.errors import Code, RelmError
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
+from relmachine.stream import consumers, streams
 from relmachine.stream.bounds import StreamBounds
-from relmachine.stream.ensure import configurations
 from relmachine.stream.topology import FeedKind, Topology, topology
 
 KINDS: tuple[FeedKind, ...] = ("journal", "out", "rejected")
@@ -42,15 +44,16 @@ def test_no_two_machines_share_a_stream_or_a_subject() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_metadata_is_sigma_and_independence() -> None:
+def test_metadata_is_the_identity_of_the_laws_with_sigma_and_dependence() -> None:
     the_plan = plan()
-    metadata = topology(the_plan).metadata
-    assert metadata["laws_digest"] == the_plan.laws_digest
-    assert metadata["matrix_digest"] == the_plan.matrix_digest
-    steps = orjson.loads(metadata["steps"])
-    masks = [int(mask, 16) for mask in orjson.loads(metadata["independence"])]
-    independent = {(s, t) for i, s in enumerate(steps) for j, t in enumerate(steps) if masks[i] >> j & 1}
-    assert independent == {("a", "c"), ("c", "a"), ("b", "c"), ("c", "b")}
+    assert topology(the_plan).metadata == {
+        "machine": "permit",
+        "laws_digest": the_plan.laws_digest,
+        "matrix_digest": the_plan.matrix_digest,
+        "matrix_form": "plain",
+        "steps": "a b c",
+        "dependence": "0 1 0",
+    }
 
 
 def test_a_machine_name_that_no_subject_can_carry_is_refused() -> None:
@@ -62,7 +65,7 @@ def test_a_machine_name_that_no_subject_can_carry_is_refused() -> None:
 
 
 def test_the_log_can_not_lose_messages_by_its_settings() -> None:
-    for stream in configurations(topology(plan()), StreamBounds()):
+    for stream in streams.configurations(topology(plan()), StreamBounds()):
         assert stream.deny_delete
         assert stream.deny_purge
         assert (stream.max_msgs, stream.max_bytes, stream.max_age) == (-1, -1, 0)
@@ -72,3 +75,24 @@ def test_the_log_can_not_lose_messages_by_its_settings() -> None:
 
 def test_consumer_names_carry_no_subject_syntax() -> None:
     assert Topology("m", {}).consumer("a.b c*>") == "relm_a_b_c__"
+
+
+def test_every_setting_that_is_checked_has_its_reason_and_is_one_of_the_server() -> None:
+    stream, consumer = StreamConfig(), ConsumerConfig()
+    assert all(hasattr(stream, name) and why for name, why in streams.PROMISED.items())
+    assert all(hasattr(consumer, name) and why for name, why in {**consumers.PROMISED, **consumers.TUNED}.items())
+    for wanted in streams.configurations(topology(plan()), StreamBounds()):
+        asked = {name for name, value in wanted.as_dict().items() if value}
+        assert asked <= {*streams.PROMISED, "name", "metadata"}, "asked for and never looked at again"
+
+
+def test_what_a_server_writes_otherwise_is_no_drift() -> None:
+    (wanted, *_) = streams.configurations(topology(plan()), StreamBounds())
+    same = replace(
+        wanted, max_age=0.0, sealed=False, no_ack=False, consumer_limits=StreamConsumerLimits(), sources=[], mirror=None
+    )
+    assert streams.drift(wanted, replace(same, persist_mode=PersistMode.DEFAULT)) == {}
+    assert set(streams.drift(wanted, replace(same, persist_mode=PersistMode.ASYNC, max_age=1.0))) == {
+        "persist_mode",
+        "max_age",
+    }

@@ -16,7 +16,8 @@ class RqliteBounds:
 
     A request carries commits of many threads up to `request_bytes_max`; one thread's commit is never split, so it may
     be larger, up to `commit_bytes_max`. `value_bytes_max` bounds the rows that go to one table in one statement: a
-    server gives its lead away over values of many MiB.
+    server gives its lead away over values of many MiB. A copy of the whole store may have `copy_bytes_max`, and stand
+    still for `copy_idle_seconds_max`, which is also how long a server may take to get its file ready.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -31,3 +32,5 @@ class RqliteBounds:
     retry_seconds_max: float = 30.0
     retry_pause_seconds: float = 0.02
     retry_pause_seconds_max: float = 0.5
+    copy_bytes_max: int = 64 * 1024 * MIB
+    copy_idle_seconds_max: float = 60.0

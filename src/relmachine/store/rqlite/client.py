@@ -1,26 +1,21 @@
-"""Requests to rqlite servers: one pool of connections, several addresses, every answer taken apart.
-
-An answer counts as done only when everything in it says so: status 200, no error beside the results, as many results
-as statements, and none of them an error. A statement's error means that the transaction was rolled back. Everything
-else says nothing about what happened.
-"""
+"""Requests to rqlite servers: one pool of connections, several addresses, one attempt or as many as patience allows."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import cast
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+from aiohttp import ClientTimeout
 
 from relmachine.errors import Code, RelmError
-from relmachine.store.port import Table
+from relmachine.store.rqlite.answers import Answer, Done, Refused, Unknown, refusal, taken_apart
 from relmachine.store.rqlite.bounds import MIB, RqliteBounds
+from relmachine.store.rqlite.level import Level
 
 Statement = tuple[object, ...]
 """The text of a statement and its parameters."""
@@ -29,44 +24,6 @@ Rows = tuple[tuple[object, ...], ...]
 
 _HEADERS = {"Content-Type": "application/json"}
 _MOVED = (301, 302, 307, 308)
-_REFUSING = range(400, 500)
-
-
-class Level(StrEnum):
-    """How sure a read is to see every commit acknowledged before it.
-
-    `linearizable` does, always. `weak` does while the leader does not change: one that has lost its lead without
-    knowing answers from what it had. `none` asks whichever server is nearest, however far it is behind.
-    """
-
-    NONE = "none"
-    WEAK = "weak"
-    LINEARIZABLE = "linearizable"
-    STRONG = "strong"
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Everything took effect; one table for each statement, empty for those that return nothing."""
-
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The servers said no, and nothing took effect. `detail` is SQLite's own text where it was SQLite."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """No telling whether it took effect, or will yet."""
-
-    detail: str
-
-
-Answer = Done | Refused | Unknown
 
 
 class Patience:
@@ -142,6 +99,34 @@ class RqliteClient:
                 return answer
             await patience.wait(answer.detail)
 
+    async def copy(self, file: BinaryIO, *, rewritten: bool) -> Refused | Unknown | None:
+        """One attempt at writing the leader's file to `file`; None when it is all there.
+
+        `rewritten` costs a server more; without it, one that cannot empty its log just now leaves out what is there.
+
+        Errors: `limit_exceeded` for more than `RqliteBounds.copy_bytes_max` bytes, OSError when `file` takes no more.
+        """
+        bounds = self.bounds
+        idle = ClientTimeout(sock_connect=bounds.connect_seconds_max, sock_read=bounds.copy_idle_seconds_max)
+        for _ in range(len(self.urls) + 1):
+            query = {**({"redirect": ""} if self._asks_the_way else {}), **({"vacuum": ""} if rewritten else {})}
+            try:
+                async with self._session.get(
+                    f"{self._places[self._at]}/db/backup", params=query, allow_redirects=False, timeout=idle
+                ) as response:
+                    if response.status in _MOVED:
+                        self._follow(response.headers.get("Location", ""))
+                        continue
+                    if response.status != 200:
+                        said = f"status {response.status}: {(await response.read())[:200].decode(errors='replace')}"
+                        return Refused(said) if 400 <= response.status < 500 else Unknown(said)
+                    await _written(response, file, bounds.copy_bytes_max)
+                    return None
+            except (aiohttp.ClientError, TimeoutError) as error:
+                at, self._at = self._at, (self._at + 1) % len(self.urls)
+                return Unknown(f"{self.urls[at]}: {type(error).__name__}: {error}")
+        return Unknown("the servers point at one another")
+
     async def rows(self, statement: Statement) -> Rows:
         """The rows of one statement of our own, linearizable. Errors: `unreachable`, `internal` when it is refused."""
         return (await self.tables([statement]))[0]
@@ -178,7 +163,7 @@ class RqliteClient:
                     params=query,
                     data=body if len(body) < MIB else io.BytesIO(body),
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=self.bounds.connect_seconds_max),
+                    timeout=ClientTimeout(total=seconds, sock_connect=self.bounds.connect_seconds_max),
                 ) as response:
                     if response.status not in _MOVED:
                         text = await _text(response, answer_bytes_max)
@@ -201,43 +186,6 @@ class RqliteClient:
             self._asks_the_way = False
 
 
-def refusal(answer: Refused) -> RelmError:
-    """What it means when the servers refuse a statement of our own."""
-    sentence = (
-        "the replicated store refuses what this relmachine asks of it: check the user it logs in as, and that nobody "
-        "changed its tables"
-    )
-    return RelmError(Code.INTERNAL, sentence, detail=answer.detail)
-
-
-def taken_apart(status: int, text: bytes, statements: int) -> Answer:
-    """What an answer to so many statements says."""
-    # The servers answer 500 to most of what may pass; a result that JSON cannot carry, an infinity, stays so.
-    if status in _REFUSING or text.startswith(b"json: "):
-        return Refused(text.decode(errors="replace").strip() or f"status {status}")
-    if status != 200:
-        return Unknown(f"status {status}: {text[:200].decode(errors='replace').strip()}")
-    try:
-        answer = cast(object, orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return Unknown("an answer that is no JSON")
-    if not isinstance(answer, dict) or "error" in answer:
-        return Unknown(str(cast(object, answer))[:200])
-    results = cast(list[dict[str, object]], cast(dict[str, object], answer).get("results") or [])
-    for result in results:
-        if "error" in result:
-            return Refused(str(result["error"]))
-    if len(results) != statements:
-        return Unknown(f"{len(results)} results for {statements} statements")
-    return Done(tuple(_table(result) for result in results))
-
-
-def _table(result: Mapping[str, object]) -> Table:
-    columns = cast("list[str]", result.get("columns") or [])
-    rows = cast("list[list[object]]", result.get("values") or [])
-    return Table(tuple(columns), tuple(map(tuple, rows)))
-
-
 async def _text(response: aiohttp.ClientResponse, bytes_max: int | None) -> bytes:
     if bytes_max is None:
         return await response.read()
@@ -249,6 +197,16 @@ async def _text(response: aiohttp.ClientResponse, bytes_max: int | None) -> byte
             sentence = f"the answer has more than {bytes_max} bytes: ask for less"
             raise RelmError(Code.LIMIT_EXCEEDED, sentence, answer_bytes_max=bytes_max)
     return bytes(text)
+
+
+async def _written(response: aiohttp.ClientResponse, file: BinaryIO, bytes_max: int) -> None:
+    size = 0
+    async for chunk in response.content.iter_chunked(MIB):
+        size += len(chunk)
+        if size > bytes_max:
+            sentence = f"the store has more than {bytes_max} bytes: copy the file of one of its servers by hand"
+            raise RelmError(Code.LIMIT_EXCEEDED, sentence, copy_bytes_max=bytes_max)
+        await asyncio.to_thread(file.write, chunk)
 
 
 def _origin(url: str) -> str:

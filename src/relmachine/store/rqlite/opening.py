@@ -16,7 +16,8 @@ from relmachine.store.opening import (
     plan_row,
     statements,
 )
-from relmachine.store.rqlite.client import Refused, RqliteClient, Statement, Unknown, refusal
+from relmachine.store.rqlite.answers import Refused, Unknown, refusal
+from relmachine.store.rqlite.client import RqliteClient, Statement
 from relmachine.store.rqlite.statements import inserts
 
 _HAS_SCHEMA = "SELECT 1 FROM sqlite_master WHERE name = 'meta'"

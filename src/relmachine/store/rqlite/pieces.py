@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from relmachine.errors import Code, RelmError
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import dump_state
 from relmachine.machine.plan import Plan
@@ -63,10 +62,7 @@ class Piece:
 
 
 def piece(proposal: Proposal, snapshot: str | None, bounds: RqliteBounds) -> Piece:
-    """The rows of a proposal, with the section snapshot to be taken at its end, if any.
-
-    Errors: `limit_exceeded` above `RqliteBounds.commit_bytes_max`.
-    """
+    """The rows of a proposal, with the section snapshot to be taken at its end, if any."""
     after = proposal.after
     rows: dict[str, Rows] = {
         insert_text(tables.THREADS): begin_rows([proposal]),
@@ -78,17 +74,7 @@ def piece(proposal: Proposal, snapshot: str | None, bounds: RqliteBounds) -> Pie
         rows[insert_text(tables.SECTION_SNAPSHOTS)] = [(after.head, snapshot, after.thread, after.cursor, after.depth)]
         rows[_SNAPSHOT_TAKEN] = [(after.thread, after.depth)]
     parts = {statement: fragments(some, bounds.value_bytes_max) for statement, some in rows.items()}
-    size = sum(part.bytes for some in parts.values() for part in some)
-    if size > bounds.commit_bytes_max:
-        raise RelmError(
-            Code.LIMIT_EXCEEDED,
-            f"a turn of thread {after.thread!r} is too large for one request: publish smaller payloads, or take fewer "
-            "steps into a turn",
-            thread=after.thread,
-            commit_bytes=size,
-            commit_bytes_max=bounds.commit_bytes_max,
-        )
-    return Piece(proposal, parts, size)
+    return Piece(proposal, parts, sum(part.bytes for some in parts.values() for part in some))
 
 
 def grouped(pieces: Iterable[Piece], bytes_max: int) -> Iterator[list[Piece]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow, Proposal
@@ -19,9 +20,11 @@ from relmachine.store.deciding import (
     receipts_of,
     states_of,
 )
-from relmachine.store.port import CommitOutcome, Committed, Receipt, Stale, Table
+from relmachine.store.port import CommitOutcome, Committed, Reads, Receipt, Table
 from relmachine.store.rqlite.bounds import RqliteBounds
-from relmachine.store.rqlite.client import Level, RqliteClient
+from relmachine.store.rqlite.client import RqliteClient
+from relmachine.store.rqlite.copying import still
+from relmachine.store.rqlite.level import Level
 from relmachine.store.rqlite.opening import read_meta, settle_schema
 from relmachine.store.rqlite.selecting import select
 from relmachine.store.rqlite.writing import RqliteWriter
@@ -49,6 +52,10 @@ class RqliteReading:
         of one name the second gets a number.
         """
         return await select(self._client, self._limits, sql, parameters, level)
+
+    def still(self) -> AbstractAsyncContextManager[Reads]:
+        """See `store.port.Stills.still`. Errors: `unreachable`, `limit_exceeded` when there is no room for a copy."""
+        return still(self._client, self._limits)
 
 
 class RqliteStore(RqliteReading):
@@ -104,11 +111,12 @@ class RqliteStore(RqliteReading):
         """See `store.port.Store.commit`. Large ones go in several transactions, a thread never.
 
         A proposal is `Committed` also when an attempt whose outcome was not known turns out to have made it durable.
+        One of more than `RqliteBounds.commit_bytes_max` bytes is `TooLarge`.
         Errors: `unreachable`, after which it may be durable or not; `limit_exceeded`.
         """
-        stale = await self._writer.commit(proposals, sent)
+        failed = await self._writer.commit(proposals, sent)
         threads = [proposal.before.thread for proposal in proposals]
-        return [Stale(thread) if thread in stale else Committed(thread) for thread in threads]
+        return [failed.get(thread) or Committed(thread) for thread in threads]
 
     async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
         """See `store.port.Store.unsent`."""

@@ -19,7 +19,9 @@ from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.deciding import asked
-from relmachine.store.rqlite.client import Done, Refused, RqliteClient, Statement, Unknown, refusal
+from relmachine.store.port import Stale, TooLarge
+from relmachine.store.rqlite.answers import Done, Refused, Unknown, refusal
+from relmachine.store.rqlite.client import RqliteClient, Statement
 from relmachine.store.rqlite.pieces import Piece, dropping, grouped, piece, request
 from relmachine.store.rqlite.snapshots import Snapshots
 from relmachine.store.turn_rows import HEADS, Head
@@ -61,8 +63,8 @@ class RqliteWriter:
     def __post_init__(self) -> None:
         self._snapshots = Snapshots(self.client, self.plan, self.limits)
 
-    async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
-        """Write what is not stale, durably; returns the threads that are stale.
+    async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> dict[str, Stale | TooLarge]:
+        """Write, durably, what is neither stale nor too large; returns what is, by thread.
 
         Errors: `unreachable`, after which the commit may have taken effect or may yet; `limit_exceeded`, `internal`.
         """
@@ -77,15 +79,21 @@ class RqliteWriter:
         stale |= await self._misplaced(resting)
         snapshots = await self._snapshots.due(fresh)
         bounds = self.client.bounds
-        pieces = [piece(proposal, snapshots.get(proposal.before.thread), bounds) for proposal in fresh]
+        made = [piece(proposal, snapshots.get(proposal.before.thread), bounds) for proposal in fresh]
+        pieces = [one for one in made if one.bytes <= bounds.commit_bytes_max]
         drops = dropping(sent, bounds.value_bytes_max)
         for group in grouped(pieces, bounds.request_bytes_max):
             stale |= await self._write(group, drops)
             drops = []
         if drops:
             await self._write([], drops)
-        self._snapshots.taken(proposal.after for proposal in fresh if proposal.before.thread not in stale)
-        return stale
+        self._snapshots.taken(one.proposal.after for one in pieces if one.thread not in stale)
+        large = {
+            one.thread: TooLarge(one.thread, one.bytes, bounds.commit_bytes_max)
+            for one in made
+            if one.bytes > bounds.commit_bytes_max
+        }
+        return large | {thread: Stale(thread) for thread in stale}
 
     async def close(self) -> None:
         """Write the count of refusals, if it can be done at once."""

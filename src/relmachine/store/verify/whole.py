@@ -41,8 +41,8 @@ class Report:
 async def verify(store: Reads, progress: Progress | None = None) -> Report:
     """Verify the whole store, threads by name, each in subject order; stops at the first fault.
 
-    What is committed in the meantime does not show where the store can be asked about one moment (`Stills`); elsewhere
-    it has to be at rest. Memory is bounded by a page of events, whatever the length of a thread. Errors:
+    What is committed in the meantime does not show, since every store is asked about one moment (`Stills`); what cannot
+    be has to be at rest. Memory is bounded by a page of events, whatever the length of a thread. Errors:
     `limit_exceeded` when the store was opened with too little time for a count over a whole table, `unreachable`.
     """
     if isinstance(store, Stills):
