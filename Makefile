@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test test-cluster test-compose verify bench docs lock clean
+.PHONY: setup servers demo test mutations test-cluster test-compose verify bench docs lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
 test: setup  ## the suite but for what needs a machine of its own
 	@echo "left out: whole clusters (make test-cluster) and containers (make test-compose)"
 	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not whole_cluster" $(ARGS)
+
+mutations: setup  ## every law of the constraint layer broken 200 times in the permit log: some five minutes of CPU
+	$(PYTHON) -m tests.mutations $(ARGS)
 
 test-cluster: servers  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
 	RELM_REQUIRE_CLUSTER=1 $(PYTHON) -m pytest tests/cluster -s -m whole_cluster $(ARGS)

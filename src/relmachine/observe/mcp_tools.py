@@ -13,7 +13,7 @@ from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
-from relmachine.observe.answers import Published, StepRefused
+from relmachine.observe.answers import Published, RecordApplied, StepRefused
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
 from relmachine.observe.knowledge import normal_form_of
 from relmachine.observe.mcp_errors import ProblemError, coded
@@ -76,7 +76,11 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
         if not wait:
             return Published(accepted=accepted, committed=None)
         longest = limits.outcome_wait_seconds_max
-        outcome = await outcome_of(node, thread, accepted.sequence, longest, repeated=accepted.duplicate)
+        outcome = await outcome_of(
+            node, thread, accepted.sequence, longest, repeated=accepted.duplicate, key=accepted.key
+        )
+        if isinstance(outcome, RecordApplied):
+            return Published(accepted=accepted, committed=None)
         if isinstance(outcome, StepRefused):
             raise ProblemError(outcome)
         return Published(accepted=accepted, committed=outcome)

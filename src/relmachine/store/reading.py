@@ -7,6 +7,16 @@ from __future__ import annotations
 
 from relmachine.store.fiber_reading import fiber
 from relmachine.store.figures import Totals, figures, threads_behind, totals
+from relmachine.store.lineage import Closed, Forked, Lineage, Merged, lineage
+from relmachine.store.obstructed import (
+    ObstructionLine,
+    ObstructionView,
+    Resolution,
+    SideEvent,
+    SideView,
+    obstruction,
+    obstructions,
+)
 from relmachine.store.outcomes import (
     Rejection,
     TransitionLine,
@@ -35,11 +45,20 @@ from relmachine.store.why import ClaimLine, Standing, TouchLine, Why, standings,
 __all__ = [
     "At",
     "ClaimLine",
+    "Closed",
     "EventLine",
+    "Forked",
+    "Lineage",
+    "Merged",
+    "ObstructionLine",
+    "ObstructionView",
     "Point",
     "Reads",
     "Rejection",
+    "Resolution",
     "SectionView",
+    "SideEvent",
+    "SideView",
     "Standing",
     "ThreadLine",
     "ThreadStanding",
@@ -51,9 +70,12 @@ __all__ = [
     "events",
     "fiber",
     "figures",
+    "lineage",
     "newest_rejections",
     "newest_threads",
     "normal_form",
+    "obstruction",
+    "obstructions",
     "outcome_at",
     "receipt",
     "receipt_at",

@@ -75,7 +75,8 @@ class RqliteWriter:
         fresh = [proposal for proposal in moving if self._may_begin(proposal)]
         stale = {proposal.before.thread for proposal in moving} - {proposal.before.thread for proposal in fresh}
         stale |= await self._misplaced(resting)
-        snapshots = await self._snapshots.due(fresh)
+        plain = [proposal for proposal in fresh if not proposal.controls]  # what records join is not in the proposal
+        snapshots = await self._snapshots.due(plain)
         bounds = self.client.bounds
         pieces = [piece(proposal, snapshots.get(proposal.before.thread), bounds) for proposal in fresh]
         drops = dropping(sent, bounds.value_bytes_max)
@@ -84,7 +85,7 @@ class RqliteWriter:
             drops = []
         if drops:
             await self._write([], drops)
-        self._snapshots.taken(proposal.after for proposal in fresh if proposal.before.thread not in stale)
+        self._snapshots.taken(proposal.after for proposal in plain if proposal.before.thread not in stale)
         return stale
 
     async def close(self) -> None:
