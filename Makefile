@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test test-cluster test-compose verify bench bench-cluster docs lock clean
+.PHONY: setup servers demo test mutations test-cluster test-compose verify bench bench-cluster docs lock clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,9 @@ test: setup  ## the suite but for what needs a machine of its own; builds the se
 	@test -n "$$RELM_REQUIRE_CLUSTER" || ! command -v go >/dev/null || $(VENV)/bin/relm servers build >/dev/null \
 	  || echo "servers: not all could be built, so tests that need them are left out"
 	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not whole_cluster" $(ARGS)
+
+mutations: setup  ## every law of the constraint layer broken 200 times in the permit log: some five minutes of CPU
+	$(PYTHON) -m tests.mutations $(ARGS)
 
 test-cluster: servers  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
 	RELM_REQUIRE_CLUSTER=1 $(PYTHON) -m pytest tests/cluster -s -m whole_cluster $(ARGS)

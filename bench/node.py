@@ -1,6 +1,6 @@
 """A node on workload W's machine as a process of its own: `python -m bench.node FOLDER SYNC`, until stdin closes.
 
-Prints one JSON line when it is ready: `nats_url`, `store_path`, `pids`.
+Prints one JSON line when it is ready: `nats_url`, `store_path`, `pids`; and one at its end: `gate3_cpu_seconds`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvloop
 
+from bench.gate3_share import Gate3Clock
 from bench.machine import GRANTED, machine
 from relmachine.node import Node, Settings
 from relmachine.node.memory import settle
@@ -35,6 +36,7 @@ def write_grants(folder: Path) -> Path:
 async def serve(folder: Path, sync: str) -> None:
     """Run the node until stdin closes."""
     settings = Settings(data_dir=folder / "data", grants=write_grants(folder), stream_sync=sync, http=False)  # type: ignore[arg-type]
+    gate3 = Gate3Clock()
     async with Node.running(machine(), settings) as node:
         settle()
         context = node.context(running=True)
@@ -43,6 +45,7 @@ async def serve(folder: Path, sync: str) -> None:
             flush=True,
         )
         await asyncio.to_thread(sys.stdin.read)
+    print(json.dumps({"gate3_cpu_seconds": gate3.seconds}), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,11 +25,12 @@ DECIDED_SECONDS_MAX = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run took. CPU over all processes: publisher, server, consumer or node."""
+    """What a run took. CPU over all processes: publisher, server, consumer or node; of it gate 3's."""
 
     steps: int
     cpu_seconds: float
     wall_seconds: float
+    gate3_cpu_seconds: float = 0.0
 
     @property
     def cpu_s_per_1k(self) -> float:
@@ -76,7 +77,7 @@ async def path(folder: Path, work: Sequence[Work], sync: str) -> Cost:
         spent = read(node["pids"]) - before
         await client.close()
         _check(Path(node["store_path"]), work)
-    return _cost(work, spent)
+    return replace(_cost(work, spent), gate3_cpu_seconds=node["gate3_cpu_seconds"])
 
 
 async def latencies(folder: Path, work: Sequence[Work], per_second: float, sync: str) -> tuple[float, float]:
@@ -96,10 +97,14 @@ async def _node(folder: Path, sync: str) -> AsyncIterator[dict[str, Any]]:
     )
     assert process.stdin is not None
     assert process.stdout is not None
+    told: dict[str, Any] = {}
     try:
-        yield json.loads(await process.stdout.readline())
+        told.update(json.loads(await process.stdout.readline()))
+        yield told
     finally:
         process.stdin.close()
+        lines = (await process.stdout.read()).splitlines()  # what the node logs while it closes stands before the last
+        told.update(json.loads(lines[-1]) if lines else {})
         await process.wait()
 
 

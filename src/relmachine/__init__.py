@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmachine.errors import Code, RelmError
+    from relmachine.gates.models import Accord, AccordSection, Fiber
     from relmachine.machine.declaration import claim, field
     from relmachine.machine.machine import Machine
     from relmachine.machine.section import Section
     from relmachine.machine.view import View
 
-__all__ = ["Code", "Machine", "RelmError", "Section", "View", "claim", "field"]
+__all__ = ["Accord", "AccordSection", "Code", "Fiber", "Machine", "RelmError", "Section", "View", "claim", "field"]
 
 _HOMES = {
+    "Accord": "gates.models",
+    "AccordSection": "gates.models",
     "Code": "errors",
+    "Fiber": "gates.models",
     "Machine": "machine.machine",
     "RelmError": "errors",
     "Section": "machine.section",

@@ -38,6 +38,16 @@ class Code(StrEnum):
     VETO_TOO_LATE = "veto_too_late"
     ONCE = "once"
     LAW_VIOLATED = "law_violated"
+    LAW_BROKEN = "law_broken"
+    LAW_LIMIT = "law_limit"
+    # fork, merge, resolve
+    THREAD_NOT_NEW = "thread_not_new"
+    THREAD_CLOSED = "thread_closed"
+    HISTORY_MISMATCH = "history_mismatch"
+    GENESIS_MISMATCH = "genesis_mismatch"
+    MERGE_UNPAIRED = "merge_unpaired"
+    OBSTRUCTED = "obstructed"
+    ALREADY_RESOLVED = "already_resolved"
     # engine
     CLOSURE_FAILED = "closure_failed"
     UNDECLARED_READ = "undeclared_read"

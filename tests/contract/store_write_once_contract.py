@@ -14,9 +14,9 @@ _EVENT = "genesis, step, step_key, 9, '{}', payload_digest, contributions_digest
 REPLACING = (
     f"events SELECT event_id, {_EVENT}, verdicts, NULL FROM events",
     f"events SELECT 'x', {_EVENT}, verdicts, number FROM events",
-    "histories SELECT history_id, 9, 9, normal_form_ref, fiber_id, 'x', thread, seq, NULL FROM histories",
-    "histories SELECT 'x', 9, 9, normal_form_ref, fiber_id, 'x', thread, seq, number FROM histories",
-    "thread_events SELECT thread, seq, event_id, 'x', evidence FROM thread_events",
+    "histories SELECT history_id, 9, 9, normal_form_ref, fiber_id, 'x', thread, seq, 0, NULL FROM histories",
+    "histories SELECT 'x', 9, 9, normal_form_ref, fiber_id, 'x', thread, seq, 0, number FROM histories",
+    "thread_events SELECT thread, seq, event_id, 'x', evidence, place FROM thread_events",
     "event_contributions SELECT event, field, '\"x\"' FROM event_contributions",
     "history_extensions SELECT target, step, 'x' FROM history_extensions",
     "receipts SELECT thread, step_key, step, payload_digest, seq, 'x' FROM receipts",

@@ -48,6 +48,11 @@ def event_id(
     return digest("event", genesis, step, step_key, payload_digest, contributions_digest, *sorted(parents))
 
 
+def payload_digest(payload: str, principal: str | None = None) -> str:
+    """Digest of what was sent: the canonical payload, and who sent it where a law makes that part of the step."""
+    return digest("payload", payload) if principal is None else digest("payload", payload, principal)
+
+
 def contributions_digest(asserts: Iterable[str], contributions: Iterable[tuple[str, str]]) -> str:
     """Digest of what an event asserted and wrote: claim names, and (field, canonical text of the value) pairs.
 

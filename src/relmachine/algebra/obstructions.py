@@ -15,6 +15,8 @@ class Disagreement(StrEnum):
     """One event that wrote different values into a field, or a value on one side and nothing on the other."""
     ONCE = "once"
     """Events that wrote different values into a field that takes one."""
+    STEP_KEY = "step_key"
+    """Different events of one step key, each only in one of two histories."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

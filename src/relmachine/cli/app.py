@@ -12,6 +12,7 @@ from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
 from relmachine.cli.down import down
 from relmachine.cli.nodes import nodes
+from relmachine.cli.obstructions import obstructions
 from relmachine.cli.publish import publish
 from relmachine.cli.rejected import rejected
 from relmachine.cli.replay import replay
@@ -20,6 +21,7 @@ from relmachine.cli.servers import servers
 from relmachine.cli.sql import sql
 from relmachine.cli.status import status
 from relmachine.cli.thread import threads
+from relmachine.cli.thread_forking import fork, merge
 from relmachine.cli.up import up
 from relmachine.cli.usage import Commands
 from relmachine.cli.verify import verify
@@ -54,9 +56,12 @@ def relm(
 
 for run in (dev, demo, check, publish, replay):
     app.command()(run)
+for run in (fork, merge):
+    threads.command()(run)
 app.add_typer(threads, name="thread")
 app.command()(section)
 app.add_typer(rejected, name="rejected")
+app.add_typer(obstructions, name="obstructions")
 app.command()(up)
 app.command()(status)
 app.add_typer(nodes, name="nodes")

@@ -4,6 +4,7 @@ on a NATS server.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +15,12 @@ from relmachine.cli.options import JsonOption, MachineArgument
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from relmachine.gates.explicit import ExplicitViolation
     from relmachine.machine.footprint import Dependence
     from relmachine.machine.machine import Machine
     from relmachine.machine.report import Report
 
+_TABLES_SHOWN_MAX = 20
 _STYLES = {"pass": "green", "warning": "yellow", "fail": "bold red"}
 
 
@@ -47,18 +50,43 @@ def check(
     found = described(declared.plan({}), machine, nodes) if topology and report.ok else None
     if as_json:
         digest = declared.laws_digest() if report.ok else None
-        shown = {**report.as_json(), "laws_digest": digest, "steps": steps, "dependence": _pairs_json(pairs)}
-        print_json(shown if found is None else {**shown, "topology": found.as_json()})
+        form = {**report.as_json(), "laws_digest": digest, "steps": steps, "dependence": _pairs_json(pairs)}
+        form["tables"] = [asdict(tables) for tables in _of_tables(declared)]
+        print_json(form if found is None else {**form, "topology": found.as_json()})
     elif found is not None:
         print_topology(out(), found)
         out().print(_last_line(declared, report), soft_wrap=True)
     else:
         _print_laws(out(), report)
+        _print_tables(out(), _of_tables(declared))
         _print_matrix(out(), steps, pairs)
         _print_reasons(out(), pairs)
         out().print(_last_line(declared, report), soft_wrap=True)
     if not report.ok:
         raise typer.Exit(Exit.FAILED)
+
+
+def _of_tables(machine: Machine) -> list[ExplicitViolation]:
+    """What the programs of gate 3 find in tables that the machine gives."""
+    explicit = machine.declaration.explicit
+    if explicit is None:
+        return []
+    from relmachine.gates.explicit import explicit_violations
+
+    return explicit_violations(explicit)
+
+
+def _print_tables(console: Console, found: list[ExplicitViolation]) -> None:
+    from relmachine.cli.output import cell, table
+
+    if not found:
+        return
+    broken = table("fiber", "law", "witness", "which says", title="Tables")
+    for item in found[:_TABLES_SHOWN_MAX]:
+        broken.add_row(item.subject, item.law, cell(", ".join(map(str, item.witness))), cell(item.sentence))
+    console.print(broken)
+    if len(found) > _TABLES_SHOWN_MAX:
+        console.print(f"{len(found) - _TABLES_SHOWN_MAX} more: --json lists all", style="dim")
 
 
 def _last_line(machine: Machine, report: Report) -> str:

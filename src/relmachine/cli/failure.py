@@ -48,6 +48,7 @@ _NEXT = {
     Code.CONTEST_ABSENT: "relm thread show THREAD",
     Code.VETO_TOO_LATE: "relm thread show THREAD",
     Code.ONCE: "relm section THREAD",
+    Code.LAW_BROKEN: "relm thread show THREAD",
 }
 """What helps next, by code; a sentence that names a command already needs no other."""
 

@@ -99,7 +99,8 @@ def _published(url: str, event: Mapping[str, object], *, wait: bool) -> dict[str
     if not answer.get("duplicate"):
         return answer
     try:
-        return {**get(f"{url}/{answer['sequence']}"), "repeated": True}
+        key = quote(str(answer.get("key", "")), safe="")
+        return {**get(f"{url}/{answer['sequence']}?key={key}"), "repeated": True}
     except RelmError as error:
         if error.code is Code.NOT_FOUND:  # not decided yet
             return answer

@@ -1,4 +1,4 @@
-"""`relm thread`: the threads of a store, and one thread's history, claims and section."""
+"""`relm thread`: the threads of a store, and one thread's lineage, history, claims and section."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from relmachine.cli.standings import Standings
-    from relmachine.store.reading import EventLine, Reads, SectionView, ThreadLine, ThreadStanding
+    from relmachine.store.reading import EventLine, Lineage, Reads, SectionView, ThreadLine, ThreadStanding
 
 threads = typer.Typer(help="Threads: list them, show one.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -77,6 +77,7 @@ async def thread_view(store: Reads, thread: str) -> ThreadView:
         await standings(store, thread),
         await reading.section(store, thread),
         await reading.section(store, thread, settled_only=True),
+        await reading.lineage(store, thread),
     )
 
 
@@ -90,15 +91,17 @@ class ThreadView:
         claims: Standings,
         section: SectionView,
         settled_section: SectionView,
+        lineage: Lineage,
     ) -> None:
         self.standing, self.events, self.claims = standing, events, claims
-        self.section, self.settled_section = section, settled_section
+        self.section, self.settled_section, self.lineage = section, settled_section, lineage
 
     def as_json(self) -> dict[str, object]:
         """The view as a JSON object."""
         standing = self.standing
         return {
             **asdict(standing.line),
+            **asdict(self.lineage),
             "normal_form": standing.normal_form,
             "fiber": standing.fiber,
             "section_digest": standing.section_digest,
@@ -116,10 +119,24 @@ class ThreadView:
         line = self.standing.line
         console.print(f"[bold]{cell(line.label)}[/]  history {line.history}", soft_wrap=True)
         console.print(f"depth {line.depth}, tier {line.tier}, rejections {line.rejections}, sequence {line.sequence}")
+        for sentence in lineage_lines(self.lineage):
+            console.print(cell(sentence), soft_wrap=True)
         console.print(cell(self.standing.normal_form), style="dim", soft_wrap=True)
         console.print(tiers_table(self.events))
         console.print(self.claims.table())
         console.print(section_table(self.section, self.settled_section))
+
+
+def lineage_lines(lineage: Lineage) -> list[str]:
+    """Where the thread comes from and where it went, in words."""
+    lines: list[str] = []
+    if (forked := lineage.forked) is not None:
+        at = f"history {forked.at} (sequence {forked.at_sequence})"
+        lines.append(f"forked from {forked.source} at {at} by {forked.principal}; root {lineage.root}")
+    lines += [f"merged in {one.source}: {one.events} events at sequence {one.sequence}" for one in lineage.merged]
+    if (closed := lineage.closed) is not None:
+        lines.append(f"closed at sequence {closed.sequence}: merged into {closed.into}")
+    return lines
 
 
 def tiers_table(events: Sequence[EventLine]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @command
 def verify(*, context: ContextOption = CONTEXT_DEFAULT, as_json: JsonOption = False) -> None:
-    """Recompute every id and digest from the events. Exit 1 when one differs, naming the first."""
+    """Recompute every id and digest from the events, and look for every trigger. Exit 1 at the first difference."""
     from relmachine.cli.asking import ask
     from relmachine.cli.output import out, print_json
 
@@ -37,6 +37,13 @@ def verify(*, context: ContextOption = CONTEXT_DEFAULT, as_json: JsonOption = Fa
 
 
 async def _verified(store: Reads) -> Report:
+    from relmachine.store.verify import guards
+
+    report = await _walked(store)
+    return replace(report, fault=await guards(store)) if report.ok else report
+
+
+async def _walked(store: Reads) -> Report:
     from relmachine.store.verify import verify as verify_store
 
     if not sys.stderr.isatty():

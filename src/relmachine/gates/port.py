@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from relmachine.gates.own_law_scene import Scene
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
@@ -27,6 +28,14 @@ class LawCase:
     withdrawn: frozenset[int] = field(default_factory=frozenset[int])
 
 
+@dataclass(frozen=True, slots=True)
+class OwnLawCase:
+    """A step for the laws that guard it. `event_ids` gives the ids of the scene's past events, for the witness."""
+
+    scene: Scene
+    event_ids: Callable[[], Sequence[str]]
+
+
 class PolicyGate(Protocol):
     """Gate 2: may this principal submit this step on this thread."""
 
@@ -45,6 +54,14 @@ class LawGate(Protocol):
 
     async def admit(self, cases: Sequence[LawCase]) -> Sequence[Sequence[Refusal | None]]:
         """For each case, one verdict for each step; None for admitted and for withdrawn steps."""
+        ...
+
+
+class OwnLawGate(Protocol):
+    """Gate 3, laws of the author's own, asked about steps that admission lets pass."""
+
+    async def judge(self, cases: Sequence[OwnLawCase]) -> Sequence[Refusal | None]:
+        """One verdict for each case. Errors: `unreachable` when they cannot be asked: the turn is taken again."""
         ...
 
 

@@ -13,16 +13,20 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from relmachine.algebra.identity import digest
+from relmachine.algebra.identity import payload_digest
 from relmachine.errors import Code, RelmError
+from relmachine.gates.control_shape import control_payload
 from relmachine.gates.nearest import unknown_step
+from relmachine.kernel.control import RECORDS
 from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Envelope, Message, parse, problems
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
 from relmachine.machine.canonical import canonical_text, canonical_time
+from relmachine.machine.own_law import principals_read
 from relmachine.machine.plan import Plan, StepPlan
 
+_NOBODY = frozenset[str]()
 _Contributions = tuple[tuple[str, str], ...]
 
 
@@ -41,6 +45,11 @@ class ShapeGate:
     plan: Plan
     limits: Limits
 
+    @property
+    def _named(self) -> frozenset[str]:
+        """Step types of which it matters who published them."""
+        return principals_read(self.plan.own_laws) if self.plan.own_laws else _NOBODY
+
     def check(self, message: Message) -> Candidate | Refused:
         """The candidate in `message`, or a refusal with as much of the candidate as could be read.
 
@@ -54,7 +63,12 @@ class ShapeGate:
         try:
             payload = canonical_text(read.envelope.data)
             self._check_address(message, read.envelope)
-            payload, recorded = _validated(self._step(message, read.envelope), payload)
+            if message.step_token in RECORDS:
+                payload, recorded = control_payload(message.step_token, read.envelope.type, payload, self.limits), ()
+            else:
+                step = self._step(message, read.envelope)
+                payload, recorded = _validated(step, payload)
+                return _candidate(message, read, payload, recorded, step.name in self._named)
         except RelmError as error:
             return Refused(_candidate(message, read, payload), _refusal(error))
         return _candidate(message, read, payload, recorded)
@@ -123,11 +137,12 @@ def _understood(step: StepPlan, raw: str) -> dict[str, object]:
 
 
 def _candidate(
-    message: Message, read: _Read | None = None, payload: str = "", recorded: _Contributions = ()
+    message: Message, read: _Read | None = None, payload: str = "", recorded: _Contributions = (), named: bool = False
 ) -> Candidate:
-    content = digest("payload", payload)
     if read is None:
+        content = payload_digest(payload)
         return Candidate(message.sequence, message.thread, message.step_token, "", payload, content)
+    content = payload_digest(payload, read.envelope.principal if named else None)
     return Candidate(
         message.sequence,
         message.thread,

@@ -16,6 +16,8 @@ import structlog
 from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.port import ConstraintGate, PolicyGate
+from relmachine.hosts.control_turns import steps_before_records
+from relmachine.hosts.control_words import refuse_if_closed
 from relmachine.hosts.repetition import Sorted, sort_out
 from relmachine.hosts.stretch import Stretch
 from relmachine.kernel.advance import advance
@@ -25,8 +27,11 @@ from relmachine.machine.plan import Reducer
 from relmachine.store.port import CommitOutcome, Stale, TooLarge
 
 if TYPE_CHECKING:
+    from relmachine.gates.own_law_scene import Sighting
     from relmachine.gates.shape import ShapeGate
+    from relmachine.hosts.control_turns import ControlTurns
     from relmachine.hosts.relay import Relay
+    from relmachine.hosts.sightings import HotSightings
     from relmachine.hosts.threads import HotThreads
     from relmachine.hosts.values import Folds, HotValues
     from relmachine.kernel.envelope import Message
@@ -56,6 +61,9 @@ class Stages:
     engine: Engine
     constraints: ConstraintGate
     relay: Relay
+    controls: ControlTurns
+    sightings: HotSightings | None = None
+    """Needed when the plan has laws of its author's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Turn:
     state: ThreadState
     sorted: Sorted
     values: Folds
+    seen: Sequence[Sighting] = ()
 
 
 class Rounds:
@@ -103,10 +112,12 @@ class Rounds:
         states, strangers = await self._stages.hot.load(threads)
         messages = await self._read(states, most)
         cursors.update((thread, state.cursor) for thread, state in states.items())
-        turns = await self._sort(states, messages)
-        if not turns:
+        steps, records = steps_before_records(messages)
+        turns = await self._sort(states, steps)
+        decided, waiting = await self._stages.controls.propose(states, records) if records else ([], [])
+        proposals = [*(await self._propose(turns) if turns else ()), *decided]
+        if not proposals:
             return []
-        proposals = await self._propose(turns)
         outcomes = await self._commit(proposals)
         stale = {outcome.thread for outcome in outcomes if isinstance(outcome, Stale)}
         large = [outcome for outcome in outcomes if isinstance(outcome, TooLarge)]
@@ -116,14 +127,15 @@ class Rounds:
         self.turns_stale += len(stale)
         self._stages.hot.keep(proposal.after for proposal in durable)
         for proposal in durable:
-            self._stages.values.advance(proposal)
+            self._remember(proposal)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
         self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
             self._forget(thread)
         for outcome in large:
             most[outcome.thread] = _fewer(outcome, len(messages[outcome.thread]))
-        return sorted(again)
+        # What a record waited for may be among what was just decided.
+        return sorted(again.union(waiting) if decided else again)
 
     async def _commit(self, proposals: Sequence[Proposal]) -> Sequence[CommitOutcome]:
         """Commit. A failure does not tell whether it is durable: states and outbox are read from the store again."""
@@ -136,9 +148,23 @@ class Rounds:
             self._stages.relay.fall_behind()
             raise
 
+    def _remember(self, proposal: Proposal) -> None:
+        """Take a durable proposal into what is kept beside the states; what a record joined is read again."""
+        if proposal.controls:
+            self._forget_past(proposal.after.thread)
+            return
+        self._stages.values.advance(proposal)
+        if self._stages.sightings is not None:
+            self._stages.sightings.advance(proposal)
+
     def _forget(self, thread: str) -> None:
         self._stages.hot.drop(thread)
+        self._forget_past(thread)
+
+    def _forget_past(self, thread: str) -> None:
         self._stages.values.drop(thread)
+        if self._stages.sightings is not None:
+            self._stages.sightings.drop(thread)
 
     async def _read(
         self, states: Mapping[str, ThreadState], most: Mapping[str, int]
@@ -161,8 +187,24 @@ class Rounds:
                 await stretch.let_others_in()
         receipts = await self._receipts(states, shaped)
         sorted_out = {thread: sort_out(thread, items, receipts) for thread, items in shaped.items()}
+        for thread, found in sorted_out.items():
+            no = refuse_if_closed(states[thread], found.fresh)
+            found.decided.update((item.candidate.sequence, item) for item in no)
+            found.fresh = [] if no else found.fresh
         values = await self._values(states, sorted_out)
-        return [Turn(states[thread], found, values.get(thread, {})) for thread, found in sorted_out.items()]
+        seen = await self._seen(states, sorted_out)
+        return [
+            Turn(states[thread], found, values.get(thread, {}), seen.get(thread, ()))
+            for thread, found in sorted_out.items()
+        ]
+
+    async def _seen(
+        self, states: Mapping[str, ThreadState], found: Mapping[str, Sorted]
+    ) -> Mapping[str, Sequence[Sighting]]:
+        """What laws of the author's own may see of the threads' events."""
+        if self._stages.sightings is None:
+            return {}
+        return await self._stages.sightings.load(states, {thread: some.fresh for thread, some in found.items()})
 
     async def _values(self, states: Mapping[str, ThreadState], found: Mapping[str, Sorted]) -> Mapping[str, Folds]:
         """Folds of the fields that the fresh steps' closures read; `once` fields are in the state."""
@@ -224,6 +266,7 @@ class Rounds:
                 state=turn.state,
                 steps=[step for step in turn.sorted.fresh if step.sequence not in refused],
                 values=turn.values,
+                seen=turn.seen,
                 withdrawn=taken,
             )
             for turn, refused, taken in zip(turns, denied, withdrawn, strict=True)

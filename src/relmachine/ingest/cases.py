@@ -60,6 +60,8 @@ class _Writer:
 
     def __init__(self, machine: Machine, source: str, principal: str) -> None:
         self._names = machine.ingest.names
+        scope, _, self._principal_key = machine.ingest.principal.partition(":")
+        self._principal_of_trace = scope == "trace"
         self._wanted = {step.name: sources(step, machine.ingest.payload) for step in machine.plan().steps}
         self._attributes = {
             "source": source,
@@ -79,9 +81,16 @@ class _Writer:
                 "type": step or activity[:_TYPE_CHARACTERS_MAX] or UNKNOWN_STEP_TOKEN,
                 "subject": thread,
                 "data": payload(wanted or (), event, trace),
+                "principal": self._principal(event, trace),
             }
         )
         return LogStep(thread, UNKNOWN_STEP_TOKEN if wanted is None else step, envelope.wire())
+
+    def _principal(self, event: Attributes, trace: Attributes) -> str:
+        """Who did the step, as the log says; whoever replays it where it does not."""
+        attribute = (trace if self._principal_of_trace else event).get(self._principal_key)
+        said = "" if attribute is None else attribute.text[:_TYPE_CHARACTERS_MAX]
+        return said or self._attributes["principal"]
 
 
 def _thread(trace: Trace, limits: Limits) -> str:

@@ -42,7 +42,7 @@ def advance(plan: Plan, state: ThreadState, decided: Sequence[Decided]) -> Propo
 
     Every step gets exactly one outcome. The same arguments give the same proposal, on any node, any number of times.
     """
-    turn = _Turn(plan, state)
+    turn = Turn(plan, state)
     for item in decided:
         assert item.candidate.sequence > turn.cursor, "steps of a turn come in subject order, after the cursor"
         match item:
@@ -56,8 +56,8 @@ def advance(plan: Plan, state: ThreadState, decided: Sequence[Decided]) -> Propo
     return turn.proposal()
 
 
-class _Turn:
-    """The state under change, and the rows of the histories it goes through."""
+class Turn:
+    """One thread's turn under way: the state under change, and the rows of the histories it goes through."""
 
     def __init__(self, plan: Plan, state: ThreadState) -> None:
         self.plan, self.before = plan, state
@@ -76,7 +76,13 @@ class _Turn:
         self.fibers: list[int] = []
 
     def commit(self, candidate: Candidate, contributions: Contributions) -> None:
-        """Append the event: its id, its place in the history, what it touches and what that settles."""
+        """The step becomes an event: the history grows by it, and what that settles is told."""
+        source, event = self.head, self.extend(candidate, contributions)
+        self._settle(candidate.sequence, source)
+        self.ledger.committed(candidate, event, self.head)
+
+    def extend(self, candidate: Candidate, contributions: Contributions) -> str:
+        """Append the event: its id, its place in the history, what it touches. Returns the id."""
         step = self.plan.steps[self.plan.step_index[candidate.step]]
         event = self._append(candidate, step, contributions)
         self._touch(step, event.event_id)
@@ -86,8 +92,7 @@ class _Turn:
         self.depth += 1
         self.fibers.append(self.asserted)
         self._record(candidate, event, source, maximal)
-        self._settle(candidate.sequence, source)
-        self.ledger.committed(candidate, event.event_id, self.head)
+        return event.event_id
 
     def _append(self, candidate: Candidate, step: StepPlan, contributions: Contributions) -> EventRow:
         place = self.frontier.place(step.index)

@@ -28,12 +28,7 @@ class Ledger:
 
     def committed(self, candidate: Candidate, event_id: str, history_id: str) -> None:
         """The step became `event_id` and led to `history_id`."""
-        outcome: dict[str, object] = {
-            "outcome": "committed",
-            "sequence": candidate.sequence,
-            "event": event_id,
-            "history": history_id,
-        }
+        outcome = _committed(candidate, event_id, history_id)
         self._receipt(candidate, outcome)
         self._note(candidate, outcome)
 
@@ -63,6 +58,16 @@ class Ledger:
         if item.keyed and candidate.step_key:
             self._receipt(candidate, outcome)
         self._note(candidate, outcome)
+
+    def applied(self, candidate: Candidate, history_id: str, details: Mapping[str, object]) -> None:
+        """The control record took effect: it led to `history_id`, and to what `details` tells."""
+        outcome = {"outcome": "applied", "sequence": candidate.sequence, "history": history_id, **details}
+        self._receipt(candidate, outcome)
+        self._note(candidate, outcome)
+
+    def joined(self, candidate: Candidate, event_id: str, history_id: str) -> None:
+        """The event became part of the thread by a fork or a merge: publishing it here again is a repetition."""
+        self._receipt(candidate, _committed(candidate, event_id, history_id))
 
     def repeated(self, item: Repeated) -> None:
         """The step was seen before, at `item.sequence`: the receipt there answers."""
@@ -96,6 +101,10 @@ class Ledger:
                 orjson.dumps(outcome).decode(),
             )
         )
+
+
+def _committed(candidate: Candidate, event_id: str, history_id: str) -> dict[str, object]:
+    return {"outcome": "committed", "sequence": candidate.sequence, "event": event_id, "history": history_id}
 
 
 def _witness(witness: Mapping[str, object]) -> str:

@@ -29,7 +29,15 @@ class Limits:
     publishes_in_flight_max: int = 1000
     reruns_per_turn_max: int = 64
     commit_attempts_max: int = 8
-    fiber_table_elements_max: int = 8
+    events_joined_max: int = 4096
+    obstructions_per_merge_max: int = 256
+    own_law_facts_max: int = 4096
+    own_law_facts_bytes_max: int = 1024 * 1024
+    own_law_cases_max: int = 256
+    own_law_cpu_seconds_max: float = 1.0
+    own_law_wall_seconds_max: float = 60.0
+    own_law_memory_bytes_max: int = 512 * 1024 * 1024
+    fiber_table_elements_max: int = 64
     section_snapshot_every: int = 256
     query_rows_max: int = 10_000
     query_seconds_max: float = 10.0

@@ -26,13 +26,18 @@ class EventRow(NamedTuple):
 
 
 class ThreadEventRow(NamedTuple):
-    """Where in a thread an event came: `seq` is the stream sequence. `evidence` is JSON: principal, time, trace."""
+    """Where in a thread an event came. `evidence` is JSON: principal, time, trace.
+
+    `seq` is the stream sequence of the message that made it part of the thread's history: its own, or that of the fork
+    or merge that brought it, which brings many; `place` numbers those from 0.
+    """
 
     thread: str
     seq: int
     event_id: str
     history_id: str
     evidence: str
+    place: int = 0
 
 
 class HistoryRow(NamedTuple):
@@ -115,6 +120,46 @@ class OutboxRow(NamedTuple):
     body: str
 
 
+class ControlRow(NamedTuple):
+    """A control record that took effect. `record` is its step token; `payload` and `evidence` are JSON."""
+
+    thread: str
+    seq: int
+    record: str
+    step_key: str
+    payload: str
+    evidence: str
+
+
+class ObstructionRow(NamedTuple):
+    """Two sides that keep `other` from being merged into `thread`; `seq` is the merge record that met them first.
+
+    `left_side` is that of `thread`, `right_side` that of `other`: JSON objects with `events` and `value`. `witness` is
+    the JSON array of the reasons why the steps depend on each other.
+    """
+
+    obstruction_id: str
+    thread: str
+    other: str
+    seq: int
+    disagreement: str
+    field: str
+    witness: str
+    left_side: str
+    right_side: str
+
+
+class ResolutionRow(NamedTuple):
+    """Who resolved an obstruction: the side of thread `keep` stays, the other is left out of further merges."""
+
+    obstruction_id: str
+    thread: str
+    seq: int
+    keep: str
+    reason: str
+    principal: str
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One turn's effect on one thread. It takes effect wholly, and only while the thread is as `before` says.
@@ -135,3 +180,6 @@ class Proposal:
     transitions: tuple[TransitionRow, ...]
     outbox: tuple[OutboxRow, ...]
     fibers: tuple[int, ...]
+    controls: tuple[ControlRow, ...] = ()
+    obstructions: tuple[ObstructionRow, ...] = ()
+    resolutions: tuple[ResolutionRow, ...] = ()

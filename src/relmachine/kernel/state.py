@@ -24,7 +24,8 @@ class ThreadState:
     `cursor` is the last stream sequence decided; `head` the history id; `asserted` the mask of claims ever asserted
     (P_t); `standing` of those whose last touch is an assert; `vetoed` of those vetoed. `lasts` maps a step's number
     to its last event; `frontier` masks the steps whose last event is maximal. `values` holds the canonical JSON text
-    of every `once` field written; `section` is the accumulator of the section's set digest.
+    of every `once` field written; `section` is the accumulator of the section's set digest. `closed` names the thread
+    that it was merged into; nothing more is admitted then.
     """
 
     thread: str
@@ -41,6 +42,7 @@ class ThreadState:
     lasts: Mapping[int, LastEvent] = ()  # pyright: ignore[reportAssignmentType]
     values: Mapping[str, str] = ()  # pyright: ignore[reportAssignmentType]
     section: int = EMPTY_SET
+    closed: str = ""
 
     @property
     def alive(self) -> int:
@@ -56,8 +58,10 @@ def initial_state(plan: Plan, thread: str) -> ThreadState:
 
 def dump_state(state: ThreadState) -> str:
     """`state` as JSON text for the `threads` row; masks are hexadecimal because JSON readers round big integers."""
+    closed = {"closed": state.closed} if state.closed else {}
     return orjson.dumps(
         {
+            **closed,
             "genesis": state.genesis,
             "depth": state.depth,
             "tier": state.tier,
@@ -87,5 +91,6 @@ def load_state(thread: str, head: str, cursor: int, epoch: int, text: str) -> Th
         tier=cast(int, raw["tier"]),
         lasts={int(i): LastEvent(event_id, tier, int(past, 16)) for i, (event_id, tier, past) in lasts.items()},
         values=cast(dict[str, str], raw["values"]),
+        closed=cast(str, raw.get("closed", "")),
         **masks,
     )

@@ -40,6 +40,7 @@ def compile_plan(declaration: Declaration, evidence: Mapping[str, str]) -> Plan:
         vetoable=_mask(numbers, vetoable),
         step_index=MappingProxyType({name: index for index, name in enumerate(names)}),
         claim_index=MappingProxyType(numbers),
+        own_laws=tuple(law for _, law in sorted(declaration.own_laws.items())),
     )
 
 
@@ -62,13 +63,15 @@ def laws_digest(declaration: Declaration) -> str:
     Recorded and computed steps with the same footprint and payload have the same laws: how a contribution comes about
     is part of the event's own id.
     """
-    laws = {
+    laws: dict[str, object] = {
         "machine": declaration.name,
         "claims": {name: sorted(item.requires) for name, item in declaration.claims.items()},
         "fields": {name: [item.type, item.reducer] for name, item in declaration.fields.items()},
         "steps": {name: _laws_of(declaration, step) for name, step in declaration.steps.items()},
         "dependent": sorted({(min(pair), max(pair)) for pair in declaration.dependent}),
     }
+    if declaration.own_laws:
+        laws["own_laws"] = {name: law.text for name, law in declaration.own_laws.items()}
     return digest("laws", canonical_text(laws))
 
 

@@ -14,6 +14,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from relmachine.errors import Code, RelmError
+from relmachine.machine.explicit import Explicit
+from relmachine.machine.own_law import OwnLaw
 from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law
 
@@ -79,11 +81,13 @@ class StepDeclaration:
 class Ingest:
     """How a log becomes steps: `names` maps activities to steps, `payload` members to source attributes.
 
-    A source attribute is `event:<key>` or `trace:<key>`.
+    A source attribute is `event:<key>` or `trace:<key>`; `principal` is that of who did the step, empty for whoever
+    replays the log.
     """
 
     names: Mapping[str, str] = member(default_factory=dict[str, str])
     payload: Mapping[str, str] = member(default_factory=dict[str, str])
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +110,16 @@ class Declaration:
     steps: dict[str, StepDeclaration] = member(default_factory=dict[str, StepDeclaration])
     independent: list[tuple[str, str]] = member(default_factory=list[tuple[str, str]])
     dependent: list[tuple[str, str]] = member(default_factory=list[tuple[str, str]])
+    own_laws: dict[str, OwnLaw] = member(default_factory=dict[str, OwnLaw])
     ingest: Ingest = member(default_factory=Ingest)
+    explicit: Explicit | None = None
     problems: list[Problem] = member(default_factory=list[Problem])
 
-    def note(self, law: Law, sentence: str, **witness: object) -> None:
+    def note(self, law: Law, sentence: str, /, **witness: object) -> None:
         """Remember a problem for `check`."""
         self.problems.append(Problem(law, sentence, witness))
 
-    def add(self, item: Claim | Field | StepDeclaration) -> None:
+    def add(self, item: Claim | Field | StepDeclaration | OwnLaw) -> None:
         """Put `item` under its name among its like."""
         match item:
             case Claim():
@@ -125,6 +131,9 @@ class Declaration:
             case StepDeclaration():
                 if self.steps.setdefault(item.name, item) is not item:
                     self._twice("step", item.name)
+            case OwnLaw():
+                if self.own_laws.setdefault(item.name, item) is not item:
+                    self._twice("law", item.name)
 
     def _twice(self, what: str, name: str) -> None:
         self.note(Law.NAMES_UNIQUE, f"{what} {name!r} is declared twice: rename one, or remove it", **{what: name})

@@ -5,12 +5,13 @@ Source: `docs/math.md` section 1. Works on declared names, so that a broken mach
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
 from relmachine.machine.declaration import Claim, Declaration, StepDeclaration
+from relmachine.machine.own_law import OwnLaw
 from relmachine.machine.plan import Plan
 
 
@@ -25,6 +26,9 @@ class Rule(StrEnum):
     VETO_OF_CONTESTED = "veto_of_contested"
     WRITE_AND_READ = "write_and_read"
     BOTH_WRITE_ORDERED = "both_write_ordered"
+    LAW_READS_CLAIM = "law_reads_claim"
+    LAW_READS_FIELD = "law_reads_field"
+    LAW_READS_STEP = "law_reads_step"
     DECLARED = "declared"
 
 
@@ -37,13 +41,16 @@ _SENTENCES: Mapping[Rule, str] = {
     Rule.VETO_OF_CONTESTED: "{one} vetoes {witness}, which {other} contests",
     Rule.WRITE_AND_READ: "{one} writes {witness}, which {other} reads",
     Rule.BOTH_WRITE_ORDERED: "both write {witness}, whose reducer keeps an order",
+    Rule.LAW_READS_CLAIM: "{one} touches {witness}, which a law that guards {other} reads",
+    Rule.LAW_READS_FIELD: "{one} writes {witness}, which a law that guards {other} reads",
+    Rule.LAW_READS_STEP: "a law that guards {other} reads the events of {witness}",
     Rule.DECLARED: "the machine declares them dependent",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule by which `one` and `other` are dependent; `witness` is the claim or field (empty when declared)."""
+    """One rule by which `one` and `other` are dependent; `witness` is a claim, field or step (empty when declared)."""
 
     rule: Rule
     one: str
@@ -57,9 +64,29 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class LawReads:
+    """What laws read, by name: claims with all they rest on, fields, and step types."""
+
+    claims: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    steps: frozenset[str] = frozenset()
+
+
+def law_reads(laws: Iterable[OwnLaw], rests_on: Callable[[str], Iterable[str]]) -> LawReads:
+    """What `laws` read. A claim is read with all it rests on, since its effect hangs on that; it is not needed."""
+    laws = tuple(laws)
+    return LawReads(
+        frozenset(name for law in laws for claim in law.claims for name in (claim, *rests_on(claim))),
+        frozenset(name for law in laws for name in law.fields),
+        frozenset(name for law in laws for name in law.steps),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Footprint:
     """Names a step type touches. `need`: every claim, transitively, that what it asserts rests on (itself excluded),
     plus the claims it reads with all they rest on. `ordered` are the written fields whose reducer keeps an order.
+    `seen` is what the machine's own laws that guard it read.
     """
 
     step: str
@@ -70,6 +97,17 @@ class Footprint:
     reads: frozenset[str]
     writes: frozenset[str]
     ordered: frozenset[str]
+    seen: LawReads = LawReads()
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """The claims it asserts, contests or vetoes."""
+        return self.puts | self.contests | self.vetoes
+
+
+def seen_by(reads: LawReads, step: Footprint) -> bool:
+    """Whether a law that reads `reads` sees the events of `step`: so whatever it guards depends on them."""
+    return step.step in reads.steps or bool(step.touches & reads.claims or step.writes & reads.fields)
 
 
 Dependence = Mapping[tuple[str, str], tuple[Reason, ...]]
@@ -113,6 +151,10 @@ def _footprint(declaration: Declaration, step: StepDeclaration, below: Mapping[s
         reads=reads & fields.keys(),
         writes=writes,
         ordered=frozenset(name for name in writes if fields[name].reducer.ordered),
+        seen=law_reads(
+            (law for law in declaration.own_laws.values() if step.name in law.guards),
+            lambda claim: below.get(claim, frozenset()),
+        ),
     )
 
 
@@ -130,6 +172,9 @@ def reasons(one: Footprint, other: Footprint) -> list[Reason]:
             *_both(Rule.VETO_OF_NEED, first, second, first.vetoes & second.need),
             *_both(Rule.VETO_OF_CONTESTED, first, second, first.vetoes & second.contests),
             *_both(Rule.WRITE_AND_READ, first, second, first.writes & second.reads),
+            *_both(Rule.LAW_READS_CLAIM, first, second, first.touches & second.seen.claims),
+            *_both(Rule.LAW_READS_FIELD, first, second, first.writes & second.seen.fields),
+            *_both(Rule.LAW_READS_STEP, first, second, second.seen.steps & {first.step}),
         ]
     return found
 
@@ -181,6 +226,10 @@ def footprint_of(plan: Plan, index: int) -> Footprint:
         reads=step.read_fields,
         writes=step.writes,
         ordered=frozenset(name for name in step.writes if plan.fields[name].reducer.ordered),
+        seen=law_reads(
+            (law for law in plan.own_laws if step.name in law.guards),
+            lambda claim: names(plan.claims[plan.claim_index[claim]].up),
+        ),
     )
 
 

@@ -21,6 +21,8 @@ from relmachine.machine.laws_of_names import (
     not_empty,
     references_known,
 )
+from relmachine.machine.laws_of_own import own_laws_sound
+from relmachine.machine.laws_of_tables import tables_lawful
 from relmachine.machine.laws_of_values import closures_run, members_fit, payload_closed, reducer_fits
 from relmachine.machine.report import Finding, Law, LawVerdict, Report, Verdict
 
@@ -36,11 +38,13 @@ _CHECKS: Mapping[Law, Callable[[Declaration], Iterator[Finding]]] = {
     Law.FOOTPRINT_CONSISTENT: footprint_consistent,
     Law.GROUND_KEPT: ground_kept,
     Law.NUCLEI_COMMUTE: nuclei_commute,
+    Law.TABLES_LAWFUL: tables_lawful,
     Law.INDEPENDENCE_TRUE: independence_true,
     Law.REDUCER_FITS: reducer_fits,
     Law.MEMBERS_FIT: members_fit,
     Law.PAYLOAD_CLOSED: payload_closed,
     Law.CLOSURES_RUN: closures_run,
+    Law.OWN_LAWS_SOUND: own_laws_sound,
     Law.INGEST_KNOWN: ingest_known,
     Law.CONFIRMATION_APART: confirmation_apart,
 }

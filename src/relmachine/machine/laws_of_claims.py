@@ -110,9 +110,15 @@ def independence_true(declaration: Declaration) -> Iterator[Finding]:
             yield Finding(f"{one!r} and {other!r} are declared dependent too: keep one", {"independent": pair})
         elif one in prints and other in prints:
             for why in reasons(prints[one], prints[other]):
-                kind = "claim" if why.witness in declaration.claims else "field"
+                kind = _kind_of(declaration, why.witness)
                 sentence = f"{one!r} and {other!r} are not independent: {why.sentence}"
                 yield Finding(sentence, {"independent": pair, "rule": str(why.rule), kind: why.witness})
+
+
+def _kind_of(declaration: Declaration, name: str) -> str:
+    if name in declaration.claims:
+        return "claim"
+    return "field" if name in declaration.fields else "step"
 
 
 def confirmation_apart(declaration: Declaration) -> Iterator[Finding]:

@@ -47,6 +47,11 @@ def _members_valid(declaration: Declaration) -> Iterator[Finding]:
                 yield Finding(sentence, {"step": step.name, "member": name})
 
 
+def is_name(text: str) -> bool:
+    """Whether a claim, field or step could be called so."""
+    return _NAME.fullmatch(text) is not None and not keyword.iskeyword(text)
+
+
 def names_apart(declaration: Declaration) -> Iterator[Finding]:
     """A step reads claims and fields by name alone, so one name means one thing."""
     for name in declaration.claims.keys() & declaration.fields.keys():
@@ -98,6 +103,10 @@ def ingest_known(declaration: Declaration) -> Iterator[Finding]:
         if not _SOURCE.fullmatch(source):
             sentence = f"member {member!r} comes from {source!r}: write event:<key> or trace:<key>"
             yield Finding(sentence, {"member": member, "source": source})
+    principal = declaration.ingest.principal
+    if principal and not _SOURCE.fullmatch(principal):
+        sentence = f"the principal comes from {principal!r}: write event:<key> or trace:<key>"
+        yield Finding(sentence, {"principal": principal})
 
 
 def _unknown(what: str, name: str, witness: dict[str, object]) -> Finding:

@@ -30,7 +30,7 @@ def load(path: str | Path) -> Machine:
     file, _, name = text.partition(":") if ".py:" in text else (text, "", "")
     found = _file(Path(file))
     if found.suffix in _YAML:
-        return parse_machine(_read(found))
+        return parse_machine(_read(found), lambda name: _read(_beside(found, name)))
     if found.suffix == ".py":
         return _only_machine(_module(found), name, found)
     raise RelmError(Code.MACHINE_INVALID, "name a .yaml or .py file that declares a machine", path=str(found))
@@ -46,6 +46,13 @@ def _file(path: Path) -> Path:
         raise RelmError(Code.NOT_FOUND, sentence, path=str(path))
     if not path.is_file():
         raise RelmError(Code.NOT_FOUND, f"there is no machine file {str(path)!r}", path=str(path))
+    return path
+
+
+def _beside(machine: Path, name: str) -> Path:
+    path = machine.parent / name
+    if not path.is_file():
+        raise RelmError(Code.NOT_FOUND, f"there is no file {name!r} beside the machine's", path=str(path))
     return path
 
 

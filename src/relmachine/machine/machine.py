@@ -29,6 +29,7 @@ from relmachine.machine.declaration import (
 from relmachine.machine.declaration import claim as make_claim
 from relmachine.machine.declaration import field as make_field
 from relmachine.machine.laws import check
+from relmachine.machine.own_law import parse_own_law
 from relmachine.machine.plan import FieldType, Kind, Plan, Reducer
 from relmachine.machine.report import Law, Report
 
@@ -111,9 +112,16 @@ class Machine:
         """Make two step types dependent although their footprints do not."""
         self.declaration.dependent.append((one, other))
 
-    def ingest_xes(self, *, names: Mapping[str, str], payload: Mapping[str, str]) -> None:
-        """Say how an XES log becomes steps: activity to step, payload member to `event:<key>` or `trace:<key>`."""
-        self.declaration.ingest = Ingest(dict(names), dict(payload))
+    def ingest_xes(self, *, names: Mapping[str, str], payload: Mapping[str, str], principal: str = "") -> None:
+        """Say how an XES log becomes steps: activity to step, payload member to `event:<key>` or `trace:<key>`.
+
+        `principal` is such an attribute too, for who did the step; without one it is whoever replays the log.
+        """
+        self.declaration.ingest = Ingest(dict(names), dict(payload), principal)
+
+    def law(self, name: str, text: str) -> None:
+        """Add a law of your own, an answer set program (`docs/own-laws.md`). A flawed one is left for `check`."""
+        self.declaration.add(parse_own_law(name, text))
 
     def check(self) -> Report:
         """Every law with its verdict and witnesses. Never raises for a broken machine."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from relmachine.machine.own_law import OwnLaw
+
 
 class Kind(StrEnum):
     """Closure kind of a step: which nuclei its claims are stable under (math.md section 2)."""
@@ -114,6 +116,7 @@ class Plan:
 
     `dependent[i]` is the mask over steps that depend on step `i` (always with bit `i`). `stable_saturation` is S and
     `stable_transfer` is R of math.md section 2, over all declared claims. `vetoable` are claims some step vetoes.
+    `own_laws` are the laws that the author added, by name.
     """
 
     machine: str
@@ -130,6 +133,7 @@ class Plan:
     vetoable: int
     step_index: Mapping[str, int]
     claim_index: Mapping[str, int]
+    own_laws: tuple[OwnLaw, ...] = ()
 
     def step(self, name: str) -> StepPlan | None:
         """The step type called `name`, or None when the machine has none."""

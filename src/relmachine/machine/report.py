@@ -20,11 +20,13 @@ class Law(StrEnum):
     FOOTPRINT_CONSISTENT = "footprint_consistent"
     GROUND_KEPT = "ground_kept"
     NUCLEI_COMMUTE = "nuclei_commute"
+    TABLES_LAWFUL = "tables_lawful"
     INDEPENDENCE_TRUE = "independence_true"
     REDUCER_FITS = "reducer_fits"
     MEMBERS_FIT = "members_fit"
     PAYLOAD_CLOSED = "payload_closed"
     CLOSURES_RUN = "closures_run"
+    OWN_LAWS_SOUND = "own_laws_sound"
     INGEST_KNOWN = "ingest_known"
     CONFIRMATION_APART = "confirmation_apart"
 
@@ -45,11 +47,13 @@ _MEANING: Mapping[Law, str] = {
     Law.FOOTPRINT_CONSISTENT: "no step asserts a claim that it contests or vetoes",
     Law.GROUND_KEPT: "no step contests or vetoes what its own assertions rest on",
     Law.NUCLEI_COMMUTE: "no Derivation rests on a Procedure, or the reverse, without a Process between",
+    Law.TABLES_LAWFUL: "tables given for fibers, nuclei and restrictions keep the laws, and fit the steps' kinds",
     Law.INDEPENDENCE_TRUE: "the footprints bear out every stated independence",
     Law.REDUCER_FITS: "each reducer fits its field's type",
     Law.MEMBERS_FIT: "each recorded payload member has its field's type",
     Law.PAYLOAD_CLOSED: "payload models refuse unknown members",
     Law.CLOSURES_RUN: "each closure belongs to a Process and takes (step: PayloadModel, view)",
+    Law.OWN_LAWS_SOUND: "each law of the author's own says what it guards and reads, and speaks of nothing else",
     Law.INGEST_KNOWN: "the log mapping names steps and source attributes that can exist",
     Law.CONFIRMATION_APART: "a Process does not assert a claim that another kind asserts too",
 }

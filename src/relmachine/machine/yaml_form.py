@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Annotated, Any, cast
 
 import yaml
@@ -11,12 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from relmachine.errors import Code, RelmError
 from relmachine.machine.declaration import FieldTypeName, Member, ReducerName
+from relmachine.machine.explicit import points_of
+from relmachine.machine.explicit_form import ExplicitFiberForm, RestrictionForm, explicit_of
+from relmachine.machine.explicit_rows import explicit_of_rows
 from relmachine.machine.machine import KindName, Machine
 from relmachine.machine.plan import FieldType
 from relmachine.machine.report import Law
 
 _Name = Annotated[str, Field(max_length=256)]
 _Names = list[_Name]
+_RowsFile = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}\.sql$")]
+_LawFile = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}\.lp$")]
 
 
 class _Form(BaseModel):
@@ -61,10 +66,11 @@ class StepForm(_Form):
 
 
 class XesForm(_Form):
-    """Activity to step, and payload member to `event:<key>` or `trace:<key>`."""
+    """Activity to step, and payload member and principal to `event:<key>` or `trace:<key>`."""
 
     names: dict[str, _Name] = {}
     payload: dict[_Name, str] = {}
+    principal: str = ""
 
 
 class IngestForm(_Form):
@@ -80,15 +86,24 @@ class MachineForm(_Form):
     version: _Name
     fields: dict[_Name, FieldForm] = {}
     claims: dict[_Name, ClaimForm] = {}
+    fibers: dict[_Name, ExplicitFiberForm] = {}
+    restrictions: list[RestrictionForm] = []
+    tables: _RowsFile | None = None
     steps: dict[_Name, StepForm] = {}
     independent: list[Annotated[_Names, Field(min_length=2, max_length=2)]] = []
     dependent: list[Annotated[_Names, Field(min_length=2, max_length=2)]] = []
+    constraints: list[_LawFile] = []
     ingest: IngestForm = IngestForm()
 
 
-def parse_machine(text: str) -> Machine:
+def _no_file(file: str) -> str:
+    raise RelmError(Code.MACHINE_INVALID, f"a machine that is no file has no file {file!r} beside it", file=file)
+
+
+def parse_machine(text: str, beside: Callable[[str], str] = _no_file) -> Machine:
     """The machine that `text` declares, broken or not; a name given twice is left for `check`.
 
+    `beside` gives the text of a file that lies beside the machine's own.
     Errors: `machine_invalid` when the text is not YAML or not of this form, with line or key and what to write.
     """
     value, repeated = _read(text)
@@ -100,7 +115,9 @@ def parse_machine(text: str) -> Machine:
     except ValidationError as error:
         lines = _lessons(error)
         raise RelmError(Code.MACHINE_INVALID, "; ".join(lines), problems=lines) from error
-    machine = _machine(form)
+    machine = _machine(form, beside)
+    for file in form.constraints:
+        machine.law(file.removesuffix(".lp"), beside(file))
     for name, line in repeated:
         sentence = f"{name!r} on line {line} is declared twice: rename one, or remove it"
         machine.declaration.note(Law.NAMES_UNIQUE, sentence, name=name, line=line)
@@ -120,12 +137,13 @@ def _read(text: str) -> tuple[object, list[tuple[str, int]]]:
         raise RelmError(Code.MACHINE_INVALID, f"this is not YAML: {error}") from error
 
 
-def _machine(form: MachineForm) -> Machine:
+def _machine(form: MachineForm, beside: Callable[[str], str]) -> Machine:
     machine = Machine(form.machine, version=form.version)
     for name, item in form.fields.items():
         machine.field(name, item.type, reducer=item.reducer)
     for name, claim in form.claims.items():
         machine.claim(name, requires=claim.requires)
+    _declare_tables(machine, form, beside)
     for name, step in form.steps.items():
         machine.step(
             name,
@@ -141,8 +159,23 @@ def _machine(form: MachineForm) -> Machine:
         machine.independent(one, other)
     for one, other in form.dependent:
         machine.dependent(one, other)
-    machine.ingest_xes(names=form.ingest.xes.names, payload=form.ingest.xes.payload)
+    log = form.ingest.xes
+    machine.ingest_xes(names=log.names, payload=log.payload, principal=log.principal)
     return machine
+
+
+def _declare_tables(machine: Machine, form: MachineForm, beside: Callable[[str], str]) -> None:
+    """The claims of the largest fiber given by tables: its join-irreducible elements."""
+    explicit = explicit_of(form.fibers, form.restrictions)
+    if form.tables is not None:
+        if explicit is not None:
+            raise RelmError(Code.MACHINE_INVALID, "give fibers here or as rows in `tables`, not both", file=form.tables)
+        explicit = explicit_of_rows(beside(form.tables), form.tables)
+    machine.declaration.explicit = explicit
+    if explicit is not None and explicit.fibers:
+        fiber = points_of(explicit.fibers[explicit.whole])
+        for place, name in enumerate(fiber.points):
+            machine.claim(name, requires=[other for other in fiber.names(fiber.up[place]) if other != name])
 
 
 _KNOWN: dict[str, str] = {
@@ -152,6 +185,7 @@ _KNOWN: dict[str, str] = {
     "dict_type": "{path}: write a mapping here, {{}} for an empty one",
     "model_type": "{path}: write a mapping here, {{}} for an empty one",
     "list_type": "{path}: write a list here, like [a, b]",
+    "string_pattern_mismatch": "{path}: name a file beside this one, like four_eyes.lp, in a-z, 0-9 and _",
     "too_short": "{path}: name exactly two steps",
     "too_long": "{path}: name exactly two steps",
     "literal_error": "{path}: {input} is not one of {expected}",
@@ -186,6 +220,10 @@ def _form_at(location: list[str]) -> type[BaseModel]:
             return FieldForm
         case ["claims", _]:
             return ClaimForm
+        case ["fibers", _]:
+            return ExplicitFiberForm
+        case ["restrictions", _]:
+            return RestrictionForm
         case ["steps", _]:
             return StepForm
         case ["steps", _, "payload", *_]:

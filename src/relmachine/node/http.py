@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from relmachine.kernel.limits import Limits
 from relmachine.observe.http_errors import answer_errors
+from relmachine.observe.http_forking import forking_router
 from relmachine.observe.http_guard import BrowserGuard
 from relmachine.observe.http_reading import node_router, threads_router
 from relmachine.observe.http_steps import steps_router
@@ -30,6 +31,7 @@ def build_app(node: NodeView, limits: Limits | None = None) -> FastAPI:
     app.add_middleware(BrowserGuard)
     answer_errors(app)
     app.include_router(steps_router(node, bounds))
+    app.include_router(forking_router(node, bounds))
     app.include_router(threads_router(node))
     app.include_router(node_router(node))
     app.mount("/mcp", mcp)

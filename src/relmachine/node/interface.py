@@ -14,9 +14,10 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.repetition import recall
+from relmachine.kernel.control import CLOSE, MERGE, RECORDS
 from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Message
 from relmachine.kernel.thread_token import check_thread
-from relmachine.kernel.verdicts import Refused
+from relmachine.kernel.verdicts import GateName, Refusal, Refused
 from relmachine.node.door import RETRY_SECONDS, Door
 from relmachine.observe.port import Accepted
 from relmachine.store import reading
@@ -56,6 +57,9 @@ class Interface:
         answers: dict[int, Accepted | Refused] = {
             place: item for place, item in enumerate(shaped) if isinstance(item, Refused)
         }
+        for place, item in enumerate(shaped):
+            if isinstance(item, Candidate) and item.step in (CLOSE, MERGE):
+                answers[place] = _half_of_a_merge(item)
         await self._deny(shaped, answers)
         await self._recall(thread, shaped, answers)
         left = [place for place in range(len(bodies)) if place not in answers]
@@ -65,9 +69,31 @@ class Interface:
             if isinstance(item := shaped[place], Candidate)
         ]
         for place, published in zip(left, await self._stream.publisher.publish(outgoing), strict=True):
-            answers[place] = Accepted(thread, published.sequence, published.duplicate)
+            key = _of(shaped[place]).step_key
+            answers[place] = Accepted(thread, published.sequence, published.duplicate, key)
         self.door.passed(len(left))
         return [answers[place] for place in range(len(bodies))]
+
+    async def merge(self, target: str, source: str, close: bytes, merge: bytes) -> Accepted | Refused:
+        """See `NodeView.merge`. Errors: `thread_name_invalid`; `unreachable` when the stream is."""
+        records = [(source, CLOSE, close), (target, MERGE, merge)]
+        shaped: list[Candidate | Refused] = []
+        for thread, token, body in records:
+            check_thread(thread, self._limits)
+            shaped.append(self._shape.check(Message(0, thread, token, body)))
+        answers: dict[int, Accepted | Refused] = {
+            place: item for place, item in enumerate(shaped) if isinstance(item, Refused)
+        }
+        await self._deny(shaped, answers)
+        if answers:
+            return answers[min(answers)]
+        known: dict[int, Accepted | Refused] = {}
+        await self._recall(target, shaped[1:], known)
+        if known:
+            return known[0]
+        together = [Outgoing(thread, token, body, "") for thread, token, body in records]
+        published = await self._stream.publisher.publish_together(together)
+        return Accepted(target, published[-1].sequence, duplicate=False, key=_of(shaped[1]).step_key)
 
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`."""
@@ -110,7 +136,7 @@ class Interface:
             return None
         key = _of(self._shape.check(found[0])).step_key
         receipt = (await self._store.receipts([(thread, key)])).get((thread, key))
-        return None if receipt is None else {"outcome": "repeated", "sequence": receipt.sequence}
+        return None if receipt is None else {"outcome": "repeated", "sequence": receipt.sequence, "key": key}
 
     def _message(self, thread: str, body: bytes) -> Message:
         """The message that the step would be. Its token comes from the envelope, as far as that can be read."""
@@ -118,15 +144,16 @@ class Interface:
             named = cast(dict[str, object], orjson.loads(body)).get("type")
         except (orjson.JSONDecodeError, AttributeError):
             named = None
-        token = named if isinstance(named, str) and named in self._plan.step_index else UNKNOWN_STEP_TOKEN
+        known = isinstance(named, str) and (named in self._plan.step_index or named in RECORDS)
+        token = str(named) if known else UNKNOWN_STEP_TOKEN
         return Message(0, thread, token, body)
 
     def _outgoing(self, thread: str, candidate: Candidate, body: bytes) -> Outgoing:
         return Outgoing(thread, candidate.step, body, message_id(thread, body))
 
     async def _deny(self, shaped: Sequence[Candidate | Refused], answers: dict[int, Accepted | Refused]) -> None:
-        places = [place for place, item in enumerate(shaped) if isinstance(item, Candidate)]
-        asked = [item for item in shaped if isinstance(item, Candidate)]
+        places = [place for place, item in enumerate(shaped) if isinstance(item, Candidate) and place not in answers]
+        asked = [item for place in places if isinstance(item := shaped[place], Candidate)]
         for place, candidate, refusal in zip(places, asked, await self._policy.decide(asked), strict=True):
             if refusal is not None:
                 answers[place] = Refused(candidate, refusal)
@@ -153,8 +180,15 @@ class Interface:
             if receipt is not None:
                 again = recall(candidate, receipt)
                 answers[place] = (
-                    again if isinstance(again, Refused) else Accepted(thread, again.sequence, duplicate=True)
+                    again
+                    if isinstance(again, Refused)
+                    else Accepted(thread, again.sequence, duplicate=True, key=candidate.step_key)
                 )
+
+
+def _half_of_a_merge(candidate: Candidate) -> Refused:
+    sentence = "a merge is two records next to each other: ask the node to merge (`relm thread merge`)"
+    return Refused(candidate, Refusal(Code.MERGE_UNPAIRED, GateName.LAWS, sentence))
 
 
 def _of(item: Candidate | Refused) -> Candidate:

@@ -144,6 +144,10 @@ class Node:
         """See `NodeView.submit`."""
         return await self._parts.interface.submit(thread, bodies)
 
+    async def merge(self, target: str, source: str, close: bytes, merge: bytes) -> Accepted | Refused:
+        """See `NodeView.merge`."""
+        return await self._parts.interface.merge(target, source, close, merge)
+
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`."""
         return await self._parts.interface.outcome(thread, sequence, seconds)

@@ -14,16 +14,22 @@ from relmachine.errors import Code, RelmError
 from relmachine.gates.classes import RateMeter
 from relmachine.gates.constraint_programs import programs_digest
 from relmachine.gates.constraints import ConstraintChecker
+from relmachine.gates.explicit import refuse_broken_tables
 from relmachine.gates.grants import Grants, parse_grants
 from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
+from relmachine.hosts.control_merging import Merging
+from relmachine.hosts.control_rules import ControlRules
+from relmachine.hosts.control_turns import ControlTurns
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
+from relmachine.hosts.sightings import HotSightings
 from relmachine.hosts.threads import HotThreads
 from relmachine.hosts.values import HotValues
 from relmachine.kernel.limits import Limits
@@ -32,7 +38,7 @@ from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
-from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedPolicy, TimedShape
+from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -78,6 +84,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     grants = None if settings.grants is None else _read_grants(settings.grants)
     policy = await _open_policy(stack, machine.name, grants, settings)
     early = RegoPolicy(machine.name, grants)
+    refuse_broken_tables(machine.declaration.explicit)
     plan = machine.plan({"policy": policy.revision, "constraints": programs_digest()})
     limits = _limits(settings)
     vital: list[asyncio.Task[None]] = []
@@ -97,14 +104,21 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     stack.push_async_callback(stream.close)
     times = GateTimes()
     shape = TimedShape(plan, limits, times)
-    engine = Engine(plan, TimedLaws(AdmissionGate(plan), times), limits)
+    laws = TimedLaws(AdmissionGate(plan), times)
+    own_laws, sightings = _own_laws(stack, plan, store, limits)
+    engine = Engine(plan, laws, limits, None if own_laws is None else TimedOwnLaws(own_laws, times))
     relay = Relay(store, stream.feeds)
     stack.push_async_callback(relay.close)
     hot = HotThreads(plan, store, limits.hot_threads_max)
     values = HotValues(plan, store, limits.hot_values_threads_max)
     constraints = TimedConstraints(ConstraintChecker(plan, limits), times)
     timed = TimedPolicy(policy, times)
-    rounds = Rounds(Stages(plan, limits, hot, values, stream.reader, shape, store, timed, engine, constraints, relay))
+    reader = stream.reader
+    merging = Merging(plan, limits, store, reader, shape, timed, laws, constraints)
+    controls = ControlTurns(plan, shape, store, ControlRules(plan, limits, store, reader, timed, merging))
+    rounds = Rounds(
+        Stages(plan, limits, hot, values, reader, shape, store, timed, engine, constraints, relay, controls, sightings)
+    )
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
     host = await _open_host(stack, local, plan, settings, stream)
@@ -127,6 +141,17 @@ def _limits(settings: Settings) -> Limits:
         hints_per_fetch_max=min(limits.hints_per_fetch_max, max(1, bounds.hints_in_hand_max // 2)),
         steps_per_round_max=min(limits.steps_per_round_max, bounds.steps_per_round_max),
     )
+
+
+def _own_laws(
+    stack: contextlib.AsyncExitStack, plan: Plan, store: SqliteStore | RqliteStore, limits: Limits
+) -> tuple[OwnLaws | None, HotSightings | None]:
+    """What judges by laws of the author's own, when there are any. Its process starts when it is first asked."""
+    if not plan.own_laws:
+        return None, None
+    laws = OwnLaws(plan, limits)
+    stack.callback(laws.close)
+    return laws, HotSightings(plan, store, limits)
 
 
 def stream_bounds(settings: Settings) -> StreamBounds:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from relmachine.gates.port import ConstraintGate, LawCase, LawGate, PolicyGate
+from relmachine.gates.port import ConstraintGate, LawCase, LawGate, OwnLawCase, OwnLawGate, PolicyGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.envelope import Candidate, Message
 from relmachine.kernel.proposal import Proposal
@@ -99,6 +99,19 @@ class TimedLaws:
         """See `LawGate.admit`."""
         with self.times.asking("laws", sum(len(case.steps) for case in cases)):
             return await self.gate.admit(cases)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOwnLaws:
+    """Gate 3, laws of the author's own, with its time kept: it counts as that of `laws`, which counts the steps."""
+
+    gate: OwnLawGate
+    times: GateTimes
+
+    async def judge(self, cases: Sequence[OwnLawCase]) -> Sequence[Refusal | None]:
+        """See `OwnLawGate.judge`."""
+        with self.times.asking("laws", 0):
+            return await self.gate.judge(cases)
 
 
 @dataclass(frozen=True, slots=True)

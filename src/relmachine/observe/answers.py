@@ -46,6 +46,7 @@ class StepAccepted(Answer):
     thread: str
     sequence: int = Field(description="Where in the stream the step is")
     duplicate: bool = Field(description="Whether the stream held it already, by the step's source and id")
+    key: str = Field(default="", description="Step key: the JSON array of the step's source and id")
 
 
 class Transition(Answer):
@@ -67,6 +68,26 @@ class StepCommitted(Answer):
     event: str = Field(description="Event id")
     history: str = Field(description="Id of the history that the step led to")
     transitions: list[Transition] = Field(description="What the step newly settled or superseded")
+
+
+class RecordApplied(Answer):
+    """A fork, merge, closing or resolution that took effect."""
+
+    outcome: Literal["applied"] = "applied"
+    record: str = Field(description="_fork, _merge, _close or _resolve")
+    thread: str
+    sequence: int = Field(description="Stream sequence of the record")
+    repeated: bool = Field(description="Whether it had been published before: nothing changed this time")
+    history: str = Field(description="Id of the thread's history after it")
+    details: dict[str, object] = Field(description="What it did: source, target, events, left_out, obstruction, keep")
+    transitions: list[Transition] = Field(description="What it newly settled or superseded, as a whole")
+
+
+class Asked(Answer):
+    """What became of a control record that was published and not refused."""
+
+    accepted: StepAccepted
+    applied: RecordApplied | None = Field(description="Null when not waited for, or not decided within the wait")
 
 
 class Published(Answer):

@@ -47,6 +47,7 @@ class Event(Answer):
     """One event of a thread."""
 
     sequence: int
+    place: int = Field(description="Among the events that one fork or merge brought; else 0")
     step: str
     tier: int
     event: str = Field(description="Event id: what it says and everything before it")

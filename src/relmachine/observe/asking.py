@@ -87,7 +87,7 @@ async def events(node: NodeView, thread: str, after: int, limit: int) -> Events:
     return Events(
         thread=thread,
         events=[answer(Event, line) for line in lines],
-        after=lines[-1].sequence if len(lines) == limit else None,
+        after=lines[-1].sequence if len(lines) >= limit else None,
     )
 
 

@@ -12,12 +12,12 @@ from relmachine.errors import Code, RelmError
 from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
-from relmachine.observe.answers import StepAccepted, StepCommitted, StepRefused
+from relmachine.observe.answers import RecordApplied, StepAccepted, StepCommitted, StepRefused
 from relmachine.observe.asking import SEQUENCE_MAX
 from relmachine.observe.http_body import bounded_body, discard_body
 from relmachine.observe.http_errors import ERRORS, STATUS
 from relmachine.observe.port import NodeView
-from relmachine.observe.publishing import outcome_of, settled_of, submit_one
+from relmachine.observe.publishing import Outcome, outcome_of, settled_of, submit_one
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -45,7 +45,7 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
         "/threads/{thread}/steps",
         status_code=202,
         response_model=StepAccepted,
-        responses={200: {"model": StepCommitted, "description": "Committed (with wait=settled)"}},
+        responses={200: {"model": StepCommitted | RecordApplied, "description": "Decided (with wait=settled)"}},
         openapi_extra=_BODY,
         summary="Publish a step",
     )
@@ -65,28 +65,30 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
                 await discard_body(request)
             raise
         if not isinstance(accepted, StepAccepted):
-            return _refused(accepted)
+            return refused_response(accepted)
         answer = None if wait is None else await settled_of(node, accepted, longest)
         if answer is None:
-            return _accepted(accepted)
-        return _outcome(answer)
+            return accepted_response(accepted)
+        return outcome_response(answer)
 
     @router.get(
         "/threads/{thread}/steps/{sequence}",
-        response_model=StepCommitted,
+        response_model=StepCommitted | RecordApplied,
         summary="The outcome of a stream sequence, once it is decided",
     )
     async def outcome(
         thread: str,
         sequence: Annotated[int, Path(ge=1, le=SEQUENCE_MAX)],
         seconds: Annotated[float, Query(alias="timeout", description="Seconds to wait for it")] = 0.0,
+        key: Annotated[str, Query(max_length=1024, description="Which step, where one record brought many")] = "",
     ) -> Response:
         check_thread(thread, limits)
-        answer = await outcome_of(node, thread, sequence, bounded_seconds(seconds, limits))
+        longest = bounded_seconds(seconds, limits)
+        answer = await outcome_of(node, thread, sequence, longest, repeated=bool(key), key=key)
         if answer is None:
             sentence = "nothing is decided at this sequence of the thread: ask again with a longer timeout"
             raise RelmError(Code.NOT_FOUND, sentence, thread=thread, sequence=sequence)
-        return _outcome(answer)
+        return outcome_response(answer)
 
     return router
 
@@ -102,16 +104,16 @@ def bounded_seconds(seconds: float | None, limits: Limits) -> float:
     return seconds
 
 
-def _accepted(accepted: StepAccepted) -> JSONResponse:
+def accepted_response(accepted: StepAccepted) -> JSONResponse:
     place = f"/threads/{quote(accepted.thread, safe='')}/steps/{accepted.sequence}"
     return JSONResponse(accepted.model_dump(mode="json"), 202, {"Location": place})
 
 
-def _outcome(answer: StepCommitted | StepRefused) -> JSONResponse:
+def outcome_response(answer: Outcome) -> JSONResponse:
     if isinstance(answer, StepRefused):
-        return _refused(answer)
+        return refused_response(answer)
     return JSONResponse(answer.model_dump(mode="json"))
 
 
-def _refused(refused: StepRefused) -> JSONResponse:
+def refused_response(refused: StepRefused) -> JSONResponse:
     return JSONResponse(refused.model_dump(mode="json"), STATUS[refused.code])

@@ -9,6 +9,7 @@ from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.observe import asking
 from relmachine.observe.mcp_errors import CodedArguments, coded_resource
+from relmachine.observe.mcp_forking import add_forking
 from relmachine.observe.mcp_tools import add_algebra, add_publish, add_reading
 from relmachine.observe.port import NodeView
 from relmachine.version import __version__
@@ -25,6 +26,7 @@ def build_mcp(node: NodeView, limits: Limits | None = None) -> FastMCP:
     add_publish(server, node, limits or Limits())
     add_algebra(server, node)
     add_reading(server, node)
+    add_forking(server, node, limits or Limits())
     _add_sections(server, node)
     return server
 

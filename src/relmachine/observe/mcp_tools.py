@@ -13,7 +13,7 @@ from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
-from relmachine.observe.answers import Published, StepRefused
+from relmachine.observe.answers import Published, RecordApplied, StepRefused
 from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
 from relmachine.observe.knowledge import normal_form_of
@@ -81,6 +81,8 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
         if not wait:
             return Published(accepted=accepted, committed=None)
         outcome = await settled_of(node, accepted, limits.outcome_wait_seconds_max)
+        if isinstance(outcome, RecordApplied):
+            return Published(accepted=accepted, committed=None)
         if isinstance(outcome, StepRefused):
             raise ProblemError(outcome)
         return Published(accepted=accepted, committed=outcome)

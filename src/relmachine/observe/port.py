@@ -17,12 +17,13 @@ from relmachine.store.port import Store
 class Accepted:
     """The stream has the step at `sequence`. Nothing is decided yet: the thread's turn decides.
 
-    `duplicate` when the stream had it already, at that sequence (inside the stream's window).
+    `duplicate` when the stream had it already, at that sequence (inside the stream's window). `key` is its step key.
     """
 
     thread: str
     sequence: int
     duplicate: bool
+    key: str = ""
 
 
 class NodeView(Protocol):
@@ -64,11 +65,19 @@ class NodeView(Protocol):
         """
         ...
 
+    async def merge(self, target: str, source: str, close: bytes, merge: bytes) -> Accepted | Refused:
+        """Publish the two records of a merge together; the sequence is that of the one on `target`.
+
+        Early refusals and errors as for `submit`.
+        """
+        ...
+
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """The recorded outcome of stream sequence `sequence`, waited for up to `seconds`; None when it takes longer.
 
-        Members as in `receipts.outcome`: `outcome` is `committed` (event, history), `refused` (gate, code, sentence)
-        or `repeated`, whose `sequence` is where the step was first seen.
+        Members as in `receipts.outcome`: `outcome` is `committed` (event, history), `applied` (of a control
+        record: record, history), `refused` (gate, code, sentence) or `repeated`, whose `sequence` is where the step was
+        first seen and whose `key` is its step key.
         Errors: `overloaded` when too many wait already.
         """
         ...

@@ -21,7 +21,7 @@ JOIN receipts r ON r.thread = asked.value ->> 0 AND r.step_key = asked.value ->>
 """
 CONTRIBUTIONS = """
 SELECT field, value FROM thread_contributions
-WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq
+WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq, place
 """
 UNSENT = """
 SELECT thread, seq, kind, body FROM outbox

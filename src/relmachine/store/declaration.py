@@ -2,7 +2,8 @@
 
 `{machine, version, laws_digest, digest, matrix_digest, claims: [{name, requires, stable_saturation, stable_transfer,
 vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent}], fields: [{name,
-type, reducer}]}`. Claims and steps are named, not numbered; `dependent` lists the steps that a step depends on.
+type, reducer}], own_laws: [{name, text}]}`, the last only where there are any. Claims and steps are named, not
+numbered; `dependent` lists the steps that a step depends on.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from relmachine.machine.own_law import parse_own_law
 from relmachine.machine.plan import ClaimPlan, FieldPlan, Plan, StepPlan
-from relmachine.store.declared import Declared, DeclaredClaim, DeclaredField, DeclaredStep
+from relmachine.store.declared import Declared, DeclaredClaim, DeclaredField, DeclaredLaw, DeclaredStep
 
 
 class UnknownPayload(BaseModel):
@@ -22,7 +24,7 @@ class UnknownPayload(BaseModel):
 
 def dump_plan(plan: Plan) -> str:
     """`plan` as the JSON text of the `plans` table."""
-    return orjson.dumps(_declared(plan).model_dump(mode="json")).decode()
+    return orjson.dumps(_declared(plan).model_dump(mode="json", exclude_none=True)).decode()
 
 
 def same_laws(one: Plan, other: Plan) -> bool:
@@ -62,6 +64,7 @@ def _declared(plan: Plan) -> Declared:
             DeclaredField(name=field.name, type=field.type, reducer=field.reducer)
             for _, field in sorted(plan.fields.items())
         ],
+        own_laws=[DeclaredLaw(name=law.name, text=law.text) for law in plan.own_laws] or None,
     )
 
 
@@ -122,6 +125,7 @@ def load_plan(text: str) -> Plan:
         vetoable=mask([claim.name for claim in declared.claims if claim.vetoable]),
         step_index=step_index,
         claim_index=claim_index,
+        own_laws=tuple(parse_own_law(law.name, law.text) for law in declared.own_laws or ()),
     )
 
 

@@ -44,6 +44,13 @@ class DeclaredField(_Wire):
     reducer: Reducer
 
 
+class DeclaredLaw(_Wire):
+    """A law of the author's own: its name and its text."""
+
+    name: str
+    text: str
+
+
 class Declared(_Wire):
     """The whole declaration."""
 
@@ -55,3 +62,5 @@ class Declared(_Wire):
     claims: list[DeclaredClaim]
     steps: list[DeclaredStep]
     fields: list[DeclaredField]
+    own_laws: list[DeclaredLaw] | None = None
+    """Not there in a machine that has none."""

@@ -20,7 +20,10 @@ FIBER_ELEMENTS_COUNTED_MAX = 65_536
 """Elements of larger fibers are not counted."""
 
 _FIGURES = Path(__file__).with_name("figures.sql").read_text(encoding="utf-8")
-_TOTALS = "SELECT (SELECT count(*) FROM thread_events), (SELECT count(*) FROM rejections)"
+_TOTALS = """
+SELECT (SELECT count(*) FROM thread_events) - (SELECT count(*) FROM controls JOIN thread_events USING (thread, seq)),
+  (SELECT count(*) FROM rejections)
+"""
 _BEHIND = """
 SELECT count(*) FROM json_each(?) last LEFT JOIN threads t ON t.thread = last.key
 WHERE t.seq IS NULL OR t.seq < last.value

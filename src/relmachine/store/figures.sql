@@ -1,13 +1,13 @@
 -- Figures over the whole store, one row. A thread without an event has the empty ordering and the empty history.
 WITH
   placed AS (
-    SELECT t.thread, coalesce(e.step, '') AS step, coalesce(e.tier, 0) AS tier, te.seq
+    SELECT t.thread, coalesce(e.step, '') AS step, coalesce(e.tier, 0) AS tier, te.seq, te.place
     FROM threads t
     LEFT JOIN thread_events te ON te.thread = t.thread
     LEFT JOIN events e ON e.event_id = te.event_id
   ),
   orders AS (
-    SELECT group_concat(step, ' ') AS steps FROM (SELECT thread, step FROM placed ORDER BY thread, seq)
+    SELECT group_concat(step, ' ') AS steps FROM (SELECT thread, step FROM placed ORDER BY thread, seq, place)
     GROUP BY thread
   ),
   tiers AS (
@@ -24,7 +24,8 @@ WITH
 SELECT
   (SELECT count(*) FROM threads) AS threads,
   (SELECT count(*) FROM (SELECT seq FROM receipts UNION SELECT seq FROM rejections)) AS published,
-  (SELECT count(*) FROM thread_events) AS committed,
+  (SELECT count(*) FROM thread_events)
+    - (SELECT count(*) FROM controls JOIN thread_events USING (thread, seq)) AS committed, -- once, where published
   (SELECT count(*) FROM rejections) AS rejected,
   (SELECT json_group_object(code, count) FROM
     (SELECT code, count(*) AS count FROM rejections GROUP BY code ORDER BY code)) AS rejected_by,

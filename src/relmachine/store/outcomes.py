@@ -14,7 +14,9 @@ from relmachine.store.port import Reads, Receipt
 
 _RECEIPT = "SELECT thread, step_key, step, payload_digest, seq, outcome FROM receipts WHERE thread = ? AND step_key = ?"
 _KEY_AT = """
-SELECT e.step_key FROM thread_events te JOIN events e ON e.event_id = te.event_id WHERE te.thread = ?1 AND te.seq = ?2
+SELECT step_key FROM controls WHERE thread = ?1 AND seq = ?2
+UNION ALL SELECT e.step_key FROM thread_events te JOIN events e ON e.event_id = te.event_id
+  WHERE te.thread = ?1 AND te.seq = ?2
 UNION ALL SELECT step_key FROM rejections WHERE thread = ?1 AND seq = ?2
 """
 _REJECTION = """

@@ -20,9 +20,14 @@ _PAGE_ROWS_MAX = 1000
 
 _THREAD = "SELECT head, seq FROM threads WHERE thread = ?"
 _BY_SEQUENCE = """
-SELECT history_id, seq FROM thread_events WHERE thread = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
+SELECT history_id, seq FROM thread_events WHERE thread = ? AND seq <= ? ORDER BY seq DESC, place DESC LIMIT 1
 """
-_BY_HISTORY = "SELECT history_id, seq FROM thread_events WHERE thread = ? AND history_id = ?"
+# A fork or a merge brings its events at once: the thread never stood at a history in between.
+_BY_HISTORY = """
+SELECT history_id, seq FROM thread_events te WHERE thread = ? AND history_id = ?
+  AND NOT EXISTS (SELECT 1 FROM thread_events later
+    WHERE later.thread = te.thread AND later.seq = te.seq AND later.place > te.place)
+"""
 _GENESIS = "SELECT from_head FROM commits WHERE thread = ? AND from_seq = 0"
 _PLAN = "SELECT declaration FROM plans ORDER BY rowid DESC LIMIT 1"
 
@@ -55,7 +60,10 @@ async def _history(store: Reads, thread: str, history: str) -> Point:
         return Point(thread, _text(found), _number(sequence))
     if history == await _genesis(store, thread):
         return Point(thread, history, 0)
-    sentence = f"thread {thread!r} never had history {history!r}: its events name those it had"
+    sentence = (
+        f"thread {thread!r} never had history {history!r}: its events name those it had; of events that a fork or a "
+        "merge brought, ask the thread that they come from"
+    )
     raise RelmError(Code.NOT_FOUND, sentence, thread=thread, history=history)
 
 

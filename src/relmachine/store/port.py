@@ -113,6 +113,10 @@ class Store(Protocol):
         """Outbox rows that have not left, whoever committed them, oldest first; only those of `threads` when given."""
         ...
 
+    async def deciding(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[tuple[object, ...]]:
+        """A read whose answer decides what is written next, at the strongest level. Asked by this package only."""
+        ...
+
     async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
         """A read for people, on a connection that cannot write. Errors: `query_refused`, `limit_exceeded`."""
         ...

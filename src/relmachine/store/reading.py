@@ -8,6 +8,16 @@ from __future__ import annotations
 from relmachine.store.fiber_reading import fiber
 from relmachine.store.figures import Totals, figures, threads_behind, totals
 from relmachine.store.lagging import UnsentRows, cursors, unsent_by_feed
+from relmachine.store.lineage import Closed, Forked, Lineage, Merged, lineage
+from relmachine.store.obstructed import (
+    ObstructionLine,
+    ObstructionView,
+    Resolution,
+    SideEvent,
+    SideView,
+    obstruction,
+    obstructions,
+)
 from relmachine.store.outcomes import (
     Rejection,
     TransitionLine,
@@ -36,11 +46,20 @@ from relmachine.store.why import ClaimLine, Standing, TouchLine, Why, standings,
 __all__ = [
     "At",
     "ClaimLine",
+    "Closed",
     "EventLine",
+    "Forked",
+    "Lineage",
+    "Merged",
+    "ObstructionLine",
+    "ObstructionView",
     "Point",
     "Reads",
     "Rejection",
+    "Resolution",
     "SectionView",
+    "SideEvent",
+    "SideView",
     "Standing",
     "ThreadLine",
     "ThreadStanding",
@@ -54,9 +73,12 @@ __all__ = [
     "events",
     "fiber",
     "figures",
+    "lineage",
     "newest_rejections",
     "newest_threads",
     "normal_form",
+    "obstruction",
+    "obstructions",
     "outcome_at",
     "receipt",
     "receipt_at",

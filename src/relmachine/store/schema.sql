@@ -47,7 +47,7 @@ CREATE TABLE nuclei (
   saturate INTEGER NOT NULL, transfer INTEGER NOT NULL, PRIMARY KEY (fiber_id, elem)
 ) STRICT, WITHOUT ROWID;
 
--- Events and histories, content-addressed. `thread` and `seq` of a history say where it was first reached.
+-- Events and histories, content-addressed. `thread`, `seq` and `place` of a history say where it was first reached.
 CREATE TABLE events (
   event_id TEXT NOT NULL UNIQUE, genesis TEXT NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL,
   tier INTEGER NOT NULL, payload TEXT NOT NULL, payload_digest TEXT NOT NULL, contributions_digest TEXT NOT NULL,
@@ -57,11 +57,12 @@ CREATE TABLE events (
 CREATE TABLE histories (
   history_id TEXT NOT NULL UNIQUE, depth INTEGER NOT NULL, tier INTEGER NOT NULL, normal_form_ref TEXT NOT NULL,
   fiber_id TEXT NOT NULL REFERENCES fibers, section_digest TEXT NOT NULL,
-  thread TEXT NOT NULL, seq INTEGER NOT NULL, number INTEGER PRIMARY KEY
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, number INTEGER PRIMARY KEY
 ) STRICT;
+-- `seq` is the message that made the event part of the thread; a fork or a merge brings many, numbered by `place`.
 CREATE TABLE thread_events (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL REFERENCES events (event_id),
-  history_id TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (thread, seq)
+  history_id TEXT NOT NULL, evidence TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (thread, seq, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE event_claims (
   event INTEGER NOT NULL, claim TEXT NOT NULL,
@@ -120,6 +121,21 @@ CREATE TABLE transitions (
   kind TEXT NOT NULL CHECK (kind IN ('newly', 'superseded')),
   history_before TEXT NOT NULL, history_after TEXT NOT NULL, PRIMARY KEY (thread, seq, claim)
 ) STRICT, WITHOUT ROWID;
+-- Forks, merges, closings and resolutions that took effect. `payload` names the other thread, or the obstruction.
+CREATE TABLE controls (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, record TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
+  evidence TEXT NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+-- What kept `other` from being merged into `thread`: both sides, kept. `seq` is the merge record that met it first.
+CREATE TABLE obstructions (
+  obstruction_id TEXT PRIMARY KEY, thread TEXT NOT NULL, other TEXT NOT NULL, seq INTEGER NOT NULL,
+  disagreement TEXT NOT NULL, field TEXT NOT NULL, witness TEXT NOT NULL,
+  left_side TEXT NOT NULL, right_side TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE resolutions (
+  obstruction_id TEXT PRIMARY KEY REFERENCES obstructions, thread TEXT NOT NULL, seq INTEGER NOT NULL,
+  keep TEXT NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected')),
   body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
@@ -128,8 +144,8 @@ CREATE TABLE outbox (
 CREATE TABLE fence_refusals (writer TEXT PRIMARY KEY, refusals INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 -- Per field the contributions that still decide its value over the history, as a JSON object of arrays.
 CREATE TABLE section_snapshots (
-  history_id TEXT PRIMARY KEY, section_data TEXT NOT NULL,
-  thread TEXT NOT NULL, seq INTEGER NOT NULL, depth INTEGER NOT NULL
+  history_id TEXT NOT NULL, section_data TEXT NOT NULL,
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, depth INTEGER NOT NULL, PRIMARY KEY (history_id, thread)
 ) STRICT;
 CREATE INDEX section_snapshots_by_thread ON section_snapshots (thread, seq);
 
@@ -145,16 +161,8 @@ CREATE TABLE iterations (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, iteration INTEGER NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY (thread, seq, iteration)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE obstructions (
-  obstruction_id TEXT PRIMARY KEY, disagreement TEXT NOT NULL, field TEXT NOT NULL,
-  left_side TEXT NOT NULL, right_side TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
 CREATE TABLE units (
   id TEXT NOT NULL, locale TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (id, locale)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE restriction_maps (
-  from_fiber TEXT NOT NULL REFERENCES fibers, to_fiber TEXT NOT NULL REFERENCES fibers,
-  elem_in INTEGER NOT NULL, elem_out INTEGER NOT NULL, PRIMARY KEY (from_fiber, to_fiber, elem_in)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE peers (peer TEXT PRIMARY KEY, card TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE revocations (revocation_id TEXT PRIMARY KEY, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -162,11 +170,10 @@ CREATE TABLE revocations (revocation_id TEXT PRIMARY KEY, reason TEXT NOT NULL) 
 -- H* of each listed fiber: the elements that both nuclei leave as they are.
 CREATE VIEW fixed_fiber (fiber_id, elem) AS
   SELECT fiber_id, elem FROM nuclei WHERE saturate = elem AND transfer = elem;
--- ρ from the longer history to the shorter, for each listed element: a ↦ a ∩ P. A given map goes before it.
+-- ρ from the fiber of the longer history to that of the shorter, for each listed element: a ↦ a ∩ P. Rows are worked out
+-- and not kept: P is part of the points, so there is nothing that such a row could say otherwise.
 CREATE VIEW restrictions (from_history, to_history, step, elem_in, elem_out) AS
   SELECT h.history_id, x.source, x.step, el.elem, coalesce(
-    (SELECT m.elem_out FROM restriction_maps m
-      WHERE m.from_fiber = h.fiber_id AND m.to_fiber = s.fiber_id AND m.elem_in = el.elem),
     (SELECT sum(1 << there.position) FROM fiber_points here
       JOIN fiber_points there ON there.fiber_id = s.fiber_id AND there.point = here.point
       WHERE here.fiber_id = h.fiber_id AND el.elem >> here.position & 1),
@@ -175,18 +182,30 @@ CREATE VIEW restrictions (from_history, to_history, step, elem_in, elem_out) AS
   JOIN history_extensions x ON x.target = h.number
   LEFT JOIN histories s ON s.history_id = x.source -- none for the empty history, whose fiber has one element
   JOIN fiber_elements el ON el.fiber_id = h.fiber_id;
+-- The same by fibers: a row for each element of each listed fiber that a history restricts to that of another.
+CREATE VIEW restriction_maps (from_fiber, to_fiber, elem_in, elem_out) AS
+  SELECT p.later, p.earlier, el.elem, coalesce(
+    (SELECT sum(1 << there.position) FROM fiber_points here
+      JOIN fiber_points there ON there.fiber_id = p.earlier AND there.point = here.point
+      WHERE here.fiber_id = p.later AND el.elem >> here.position & 1),
+    0)
+  FROM (SELECT DISTINCT h.fiber_id AS later, s.fiber_id AS earlier
+    FROM histories h
+    JOIN history_extensions x ON x.target = h.number
+    JOIN histories s ON s.history_id = x.source AND s.fiber_id <> h.fiber_id) p
+  JOIN fiber_elements el ON el.fiber_id = p.later;
 -- What each history adds to the section of the one before it. `delta` is a JSON object by field.
 CREATE VIEW section_deltas (history_id, source, event_id, thread, seq, delta, section_digest) AS
   SELECT h.history_id, x.source, e.event_id, h.thread, h.seq,
     (SELECT json_group_object(c.field, json(c.value)) FROM event_contributions c WHERE c.event = e.number),
     h.section_digest
   FROM histories h
-  JOIN thread_events t ON t.thread = h.thread AND t.seq = h.seq
+  JOIN thread_events t ON t.thread = h.thread AND t.seq = h.seq AND t.place = h.place
   JOIN events e ON e.event_id = t.event_id
   JOIN history_extensions x ON x.target = h.number AND x.step = e.step;
 -- Contributions of each thread where they came.
-CREATE VIEW thread_contributions (thread, seq, event_id, field, value) AS
-  SELECT t.thread, t.seq, t.event_id, c.field, c.value
+CREATE VIEW thread_contributions (thread, seq, place, event_id, field, value) AS
+  SELECT t.thread, t.seq, t.place, t.event_id, c.field, c.value
   FROM thread_events t
   JOIN events e ON e.event_id = t.event_id
   JOIN event_contributions c ON c.event = e.number;
@@ -196,31 +215,46 @@ CREATE VIEW accord_sections (accord_id, history_id, section_data) AS
     (SELECT json_group_object(f.field, json(CASE f.reducer
       WHEN 'union' THEN (SELECT json_group_array(json(value)) FROM (
         SELECT DISTINCT value FROM thread_contributions c
-        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY value))
+        WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field ORDER BY value))
       WHEN 'log' THEN (SELECT json_group_array(json(value)) FROM (
         SELECT value FROM thread_contributions c
-        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY c.seq))
+        WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field
+        ORDER BY c.seq, c.place))
       WHEN 'max' THEN (SELECT value FROM thread_contributions c
-        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY value ->> '$' DESC LIMIT 1)
+        WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field
+        ORDER BY value ->> '$' DESC LIMIT 1)
       WHEN 'min' THEN (SELECT value FROM thread_contributions c
-        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field ORDER BY value ->> '$' LIMIT 1)
+        WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field
+        ORDER BY value ->> '$' LIMIT 1)
       WHEN 'once' THEN (SELECT min(value) FROM thread_contributions c
-        WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field)
+        WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field)
       WHEN 'sum' THEN (SELECT CASE
           WHEN count(*) = 1 THEN min(value)
           WHEN min(typeof(value ->> '$') = 'integer') AND abs(total(value ->> '$')) <= 9007199254740991
           THEN CAST(sum(value ->> '$') AS TEXT) ELSE 'null' END
-        FROM thread_contributions c WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field)
+        FROM thread_contributions c
+        WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field)
       END))
      FROM accord_fields f
      WHERE EXISTS (SELECT 1 FROM thread_contributions c
-       WHERE c.thread = h.thread AND c.seq <= h.seq AND c.field = f.field))
+       WHERE c.thread = h.thread AND (c.seq, c.place) <= (h.seq, h.place) AND c.field = f.field))
   FROM histories h;
 
 -- The fence: a commit starts where its thread stands, or nothing of its transaction happens.
 CREATE TRIGGER commits_fence BEFORE INSERT ON commits BEGIN
   SELECT RAISE(ABORT, 'stale') FROM (SELECT 1) LEFT JOIN threads t ON t.thread = NEW.thread
   WHERE t.head IS NOT NEW.from_head OR t.seq IS NOT NEW.from_seq OR t.epoch IS NOT NEW.epoch OR t.fenced IS NOT 0;
+END;
+-- A thread that was merged into another still refuses steps, and that moves its cursor; its history is at its end.
+CREATE TRIGGER commits_closed BEFORE INSERT ON commits WHEN NEW.to_head IS NOT NEW.from_head BEGIN
+  SELECT RAISE(ABORT, 'closed') FROM controls WHERE thread = NEW.thread AND record = '_close';
+END;
+CREATE TRIGGER thread_events_closed BEFORE INSERT ON thread_events BEGIN
+  SELECT RAISE(ABORT, 'closed') FROM controls WHERE thread = NEW.thread AND record = '_close';
+END;
+CREATE TRIGGER resolutions_obstruction BEFORE INSERT ON resolutions BEGIN
+  SELECT RAISE(ABORT, 'a resolution is of an obstruction')
+  WHERE NOT EXISTS (SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id);
 END;
 CREATE TRIGGER threads_begin BEFORE INSERT ON threads BEGIN
   SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM threads WHERE thread = NEW.thread OR rowid = NEW.rowid);
@@ -238,9 +272,16 @@ CREATE TRIGGER threads_name BEFORE UPDATE OF thread, label, rowid ON threads BEG
   SELECT RAISE(ABORT, 'write_once: threads');
 END;
 CREATE TRIGGER threads_delete BEFORE DELETE ON threads BEGIN SELECT RAISE(ABORT, 'write_once: threads'); END;
-CREATE TRIGGER events_parents BEFORE INSERT ON events WHEN NEW.parents <> '[]' BEGIN
-  SELECT RAISE(ABORT, 'an event comes after its parents') WHERE EXISTS (SELECT 1 FROM json_each(NEW.parents) p
-    WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = p.value));
+CREATE TRIGGER events_parents BEFORE INSERT ON events BEGIN
+  SELECT CASE
+    WHEN json_type(NEW.parents) IS NOT 'array' OR json_array_length(NEW.parents) IS NOT found.parents
+    THEN RAISE(ABORT, 'an event comes after its parents')
+    WHEN NEW.tier IS NOT found.tier + 1 THEN RAISE(ABORT, 'an event is one tier above its parents')
+    WHEN found.strange THEN RAISE(ABORT, 'an event has the genesis of its parents')
+  END
+  FROM (SELECT count(*) AS parents, coalesce(max(e.tier), 0) AS tier,
+      coalesce(max(e.genesis <> NEW.genesis), 0) AS strange
+    FROM json_each(NEW.parents) p JOIN events e ON e.event_id = p.value) found;
 END;
 
 -- Write once. Content-addressed rows may come again and change nothing; others may not come again.
@@ -319,7 +360,7 @@ WHEN EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id AND elem = NEW.e
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER section_snapshots_once BEFORE INSERT ON section_snapshots
-WHEN EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id) BEGIN
+WHEN EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id AND thread = NEW.thread) BEGIN
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER section_snapshots_number BEFORE INSERT ON section_snapshots
@@ -331,8 +372,20 @@ WHEN EXISTS (SELECT 1 FROM meta WHERE key = NEW.key) BEGIN
   SELECT RAISE(ABORT, 'write_once: meta');
 END;
 CREATE TRIGGER thread_events_once BEFORE INSERT ON thread_events
-WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq AND place = NEW.place) BEGIN
   SELECT RAISE(ABORT, 'write_once: thread_events');
+END;
+CREATE TRIGGER controls_once BEFORE INSERT ON controls
+WHEN EXISTS (SELECT 1 FROM controls WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: controls');
+END;
+CREATE TRIGGER obstructions_once BEFORE INSERT ON obstructions
+WHEN EXISTS (SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id) BEGIN
+  SELECT RAISE(IGNORE);
+END;
+CREATE TRIGGER resolutions_once BEFORE INSERT ON resolutions
+WHEN EXISTS (SELECT 1 FROM resolutions WHERE obstruction_id = NEW.obstruction_id) BEGIN
+  SELECT RAISE(ABORT, 'write_once: resolutions');
 END;
 CREATE TRIGGER receipts_once BEFORE INSERT ON receipts
 WHEN EXISTS (SELECT 1 FROM receipts WHERE thread = NEW.thread AND step_key = NEW.step_key) BEGIN
@@ -424,6 +477,20 @@ END;
 CREATE TRIGGER thread_events_delete BEFORE DELETE ON thread_events BEGIN
   SELECT RAISE(ABORT, 'write_once: thread_events');
 END;
+CREATE TRIGGER controls_update BEFORE UPDATE ON controls BEGIN SELECT RAISE(ABORT, 'write_once: controls'); END;
+CREATE TRIGGER controls_delete BEFORE DELETE ON controls BEGIN SELECT RAISE(ABORT, 'write_once: controls'); END;
+CREATE TRIGGER obstructions_update BEFORE UPDATE ON obstructions BEGIN
+  SELECT RAISE(ABORT, 'write_once: obstructions');
+END;
+CREATE TRIGGER obstructions_delete BEFORE DELETE ON obstructions BEGIN
+  SELECT RAISE(ABORT, 'write_once: obstructions');
+END;
+CREATE TRIGGER resolutions_update BEFORE UPDATE ON resolutions BEGIN
+  SELECT RAISE(ABORT, 'write_once: resolutions');
+END;
+CREATE TRIGGER resolutions_delete BEFORE DELETE ON resolutions BEGIN
+  SELECT RAISE(ABORT, 'write_once: resolutions');
+END;
 CREATE TRIGGER commits_update BEFORE UPDATE ON commits BEGIN SELECT RAISE(ABORT, 'write_once: commits'); END;
 CREATE TRIGGER commits_delete BEFORE DELETE ON commits BEGIN SELECT RAISE(ABORT, 'write_once: commits'); END;
 CREATE TRIGGER receipts_update BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'write_once: receipts'); END;
@@ -437,3 +504,188 @@ CREATE TRIGGER transitions_delete BEFORE DELETE ON transitions BEGIN
   SELECT RAISE(ABORT, 'write_once: transitions');
 END;
 CREATE TRIGGER outbox_update BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'write_once: outbox'); END;
+
+-- What a row needs. A shell that does not enforce foreign keys, which is how SQLite comes, gets no further than others.
+CREATE TRIGGER events_plan BEFORE INSERT ON events
+WHEN NOT EXISTS (SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest) BEGIN
+  SELECT RAISE(ABORT, 'missing: plans');
+END;
+CREATE TRIGGER events_terminal BEFORE INSERT ON events WHEN NEW.lifecycle <> 'OPEN>ACTIVE>COMMIT>CLOSE' BEGIN
+  SELECT RAISE(ABORT, 'terminal: an event is a step that was committed, once');
+END;
+CREATE TRIGGER histories_fiber BEFORE INSERT ON histories
+WHEN NOT EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id) BEGIN
+  SELECT RAISE(ABORT, 'missing: fibers');
+END;
+CREATE TRIGGER thread_events_parents BEFORE INSERT ON thread_events BEGIN
+  SELECT RAISE(ABORT, 'missing: events') WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id);
+  SELECT RAISE(ABORT, 'missing: histories')
+  WHERE NOT EXISTS (SELECT 1 FROM histories WHERE history_id = NEW.history_id);
+END;
+CREATE TRIGGER history_extensions_parents BEFORE INSERT ON history_extensions BEGIN
+  SELECT CASE
+    WHEN h.depth IS NULL THEN RAISE(ABORT, 'missing: histories')
+    WHEN h.depth > 1 AND s.depth IS NULL THEN RAISE(ABORT, 'missing: histories')
+    WHEN h.depth IS NOT coalesce(s.depth, 0) + 1 THEN RAISE(ABORT, 'a history is one deeper than the one it extends')
+  END
+  FROM (SELECT (SELECT depth FROM histories WHERE number = NEW.target) AS depth) h,
+    (SELECT (SELECT depth FROM histories WHERE history_id = NEW.source) AS depth) s;
+END;
+CREATE TRIGGER fiber_points_inside BEFORE INSERT ON fiber_points
+WHEN NOT EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id AND NEW.position BETWEEN 0 AND points - 1) BEGIN
+  SELECT RAISE(ABORT, 'missing: fibers');
+END;
+CREATE TRIGGER fiber_elements_fiber BEFORE INSERT ON fiber_elements
+WHEN NOT EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id) BEGIN
+  SELECT RAISE(ABORT, 'missing: fibers');
+END;
+CREATE TRIGGER fiber_elements_sealed BEFORE INSERT ON fiber_elements
+WHEN EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id)
+  AND NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem) BEGIN
+  SELECT RAISE(ABORT, 'sealed: fiber_elements');
+END;
+CREATE TRIGGER fiber_meet_inside BEFORE INSERT ON fiber_meet
+WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.a AS elem UNION ALL SELECT NEW.b UNION ALL SELECT NEW.result) n
+  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+  SELECT RAISE(ABORT, 'missing: fiber_elements');
+END;
+CREATE TRIGGER fiber_join_inside BEFORE INSERT ON fiber_join
+WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.a AS elem UNION ALL SELECT NEW.b UNION ALL SELECT NEW.result) n
+  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+  SELECT RAISE(ABORT, 'missing: fiber_elements');
+END;
+CREATE TRIGGER fiber_impl_inside BEFORE INSERT ON fiber_impl
+WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.a AS elem UNION ALL SELECT NEW.b UNION ALL SELECT NEW.result) n
+  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+  SELECT RAISE(ABORT, 'missing: fiber_elements');
+END;
+CREATE TRIGGER nuclei_inside BEFORE INSERT ON nuclei
+WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.elem AS elem UNION ALL SELECT NEW.saturate UNION ALL SELECT NEW.transfer) n
+  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+  SELECT RAISE(ABORT, 'missing: fiber_elements');
+END;
+CREATE TRIGGER section_snapshots_end BEFORE INSERT ON section_snapshots
+WHEN NOT EXISTS (SELECT 1 FROM threads t LEFT JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND (coalesce(c.to_head, t.head), coalesce(c.to_seq, t.seq)) = (NEW.history_id, NEW.seq))
+BEGIN
+  SELECT RAISE(ABORT, 'a section snapshot is of where its thread stands');
+END;
+
+-- What the machine is stands before its first thread.
+CREATE TRIGGER steps_sealed BEFORE INSERT ON steps
+WHEN EXISTS (SELECT 1 FROM threads) AND NOT EXISTS (SELECT 1 FROM steps WHERE name = NEW.name) BEGIN
+  SELECT RAISE(ABORT, 'sealed: steps');
+END;
+CREATE TRIGGER commutation_sealed BEFORE INSERT ON commutation
+WHEN EXISTS (SELECT 1 FROM threads)
+  AND NOT EXISTS (SELECT 1 FROM commutation WHERE step_a = NEW.step_a AND step_b = NEW.step_b) BEGIN
+  SELECT RAISE(ABORT, 'sealed: commutation');
+END;
+CREATE TRIGGER accord_fields_sealed BEFORE INSERT ON accord_fields
+WHEN EXISTS (SELECT 1 FROM threads) AND NOT EXISTS (SELECT 1 FROM accord_fields WHERE field = NEW.field) BEGIN
+  SELECT RAISE(ABORT, 'sealed: accord_fields');
+END;
+CREATE TRIGGER meta_sealed BEFORE INSERT ON meta
+WHEN EXISTS (SELECT 1 FROM threads) AND NOT EXISTS (SELECT 1 FROM meta WHERE key = NEW.key) BEGIN
+  SELECT RAISE(ABORT, 'sealed: meta');
+END;
+
+-- A turn writes inside its commit: after the commit's row, before its thread moves. Nothing joins a past turn.
+CREATE TRIGGER thread_events_turn BEFORE INSERT ON thread_events
+WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: thread_events');
+END;
+CREATE TRIGGER receipts_turn BEFORE INSERT ON receipts
+WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: receipts');
+END;
+CREATE TRIGGER rejections_turn BEFORE INSERT ON rejections
+WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: rejections');
+END;
+CREATE TRIGGER transitions_turn BEFORE INSERT ON transitions
+WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: transitions');
+END;
+CREATE TRIGGER outbox_turn BEFORE INSERT ON outbox
+WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: outbox');
+END;
+CREATE TRIGGER commits_once BEFORE INSERT ON commits
+WHEN EXISTS (SELECT 1 FROM commits c JOIN threads t ON t.thread = c.thread AND t.seq = c.from_seq
+  WHERE c.thread = NEW.thread AND c.from_seq = NEW.from_seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: commits');
+END;
+CREATE TRIGGER threads_state BEFORE UPDATE OF state ON threads WHEN NEW.state <> OLD.state AND NEW.seq = OLD.seq BEGIN
+  SELECT RAISE(ABORT, 'a thread''s state moves with the thread');
+END;
+
+-- One terminal: a step is committed or refused, and that is the end of it.
+CREATE TRIGGER thread_events_second_terminal BEFORE INSERT ON thread_events
+WHEN EXISTS (SELECT 1 FROM rejections WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'terminal: the step was refused');
+END;
+CREATE TRIGGER rejections_second_terminal BEFORE INSERT ON rejections
+WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'terminal: the step was committed');
+END;
+CREATE TRIGGER rejections_terminal BEFORE INSERT ON rejections
+WHEN NEW.lifecycle NOT IN ('', 'OPEN>ACTIVE>ABORT>CLOSE') BEGIN
+  SELECT RAISE(ABORT, 'terminal: a refused step has none, or was aborted once');
+END;
+
+-- Rows that hang on an event or history come with it. Up to these numbers everything belongs to turns that are over.
+CREATE TABLE sealed (
+  part TEXT PRIMARY KEY CHECK (part IN ('events', 'histories')), number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER threads_seal AFTER UPDATE OF seq ON threads BEGIN
+  INSERT INTO sealed (part, number) SELECT 'events', number FROM events WHERE 1 ORDER BY number DESC LIMIT 1
+  ON CONFLICT (part) DO UPDATE SET number = max(number, excluded.number);
+  INSERT INTO sealed (part, number) SELECT 'histories', number FROM histories WHERE 1 ORDER BY number DESC LIMIT 1
+  ON CONFLICT (part) DO UPDATE SET number = max(number, excluded.number);
+END;
+CREATE TRIGGER sealed_once BEFORE INSERT ON sealed
+WHEN NEW.number <= (SELECT number FROM sealed WHERE part = NEW.part) BEGIN
+  SELECT RAISE(IGNORE);
+END;
+CREATE TRIGGER sealed_beyond BEFORE INSERT ON sealed
+WHEN NEW.number > (SELECT CASE NEW.part WHEN 'events' THEN (SELECT max(number) FROM events)
+    ELSE (SELECT max(number) FROM histories) END) BEGIN
+  SELECT RAISE(ABORT, 'write_once: sealed');
+END;
+CREATE TRIGGER sealed_update BEFORE UPDATE ON sealed
+WHEN NEW.number < OLD.number OR NEW.part <> OLD.part
+  OR NEW.number > (SELECT CASE NEW.part WHEN 'events' THEN (SELECT max(number) FROM events)
+    ELSE (SELECT max(number) FROM histories) END) BEGIN
+  SELECT RAISE(ABORT, 'write_once: sealed');
+END;
+CREATE TRIGGER sealed_delete BEFORE DELETE ON sealed BEGIN SELECT RAISE(ABORT, 'write_once: sealed'); END;
+CREATE TRIGGER event_claims_sealed BEFORE INSERT ON event_claims
+WHEN (NEW.event <= (SELECT number FROM sealed WHERE part = 'events')
+    AND NOT EXISTS (SELECT 1 FROM event_claims WHERE event = NEW.event AND claim = NEW.claim AND touch = NEW.touch))
+  OR NOT EXISTS (SELECT 1 FROM events WHERE number = NEW.event) BEGIN
+  SELECT CASE WHEN EXISTS (SELECT 1 FROM events WHERE number = NEW.event)
+    THEN RAISE(ABORT, 'sealed: event_claims') ELSE RAISE(ABORT, 'missing: events') END;
+END;
+CREATE TRIGGER event_contributions_sealed BEFORE INSERT ON event_contributions
+WHEN (NEW.event <= (SELECT number FROM sealed WHERE part = 'events')
+    AND NOT EXISTS (SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field))
+  OR NOT EXISTS (SELECT 1 FROM events WHERE number = NEW.event) BEGIN
+  SELECT CASE WHEN EXISTS (SELECT 1 FROM events WHERE number = NEW.event)
+    THEN RAISE(ABORT, 'sealed: event_contributions') ELSE RAISE(ABORT, 'missing: events') END;
+END;
+-- A thread may come by another way to a history that a fork of it has reached: then its turn is the one under way.
+CREATE TRIGGER history_extensions_sealed BEFORE INSERT ON history_extensions
+WHEN NEW.target <= (SELECT number FROM sealed WHERE part = 'histories')
+  AND NOT EXISTS (SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step)
+  AND NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+    JOIN thread_events te ON te.thread = t.thread AND te.seq > c.from_seq AND te.seq <= c.to_seq
+    JOIN histories h ON h.history_id = te.history_id JOIN events e ON e.event_id = te.event_id
+    WHERE h.number = NEW.target AND e.step = NEW.step) BEGIN
+  SELECT RAISE(ABORT, 'sealed: history_extensions');
+END;

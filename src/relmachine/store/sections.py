@@ -21,11 +21,11 @@ _SNAPSHOT = """
 SELECT seq, section_data FROM section_snapshots WHERE thread = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
 """
 _ALL = """
-SELECT seq, field, value FROM thread_contributions
-WHERE thread = ? AND seq <= ? AND (seq, field) > (?, ?) ORDER BY seq, field LIMIT 5000
+SELECT seq, place, field, value FROM thread_contributions
+WHERE thread = ? AND seq <= ? AND (seq, place, field) > (?, ?, ?) ORDER BY seq, place, field LIMIT 5000
 """
 _SETTLED = """
-SELECT te.seq, c.field, c.value
+SELECT te.seq, te.place, c.field, c.value
 FROM thread_events te
 JOIN events e ON e.event_id = te.event_id
 JOIN steps s ON s.name = e.step
@@ -33,8 +33,8 @@ JOIN event_contributions c ON c.event = e.number
 WHERE te.thread = ? AND te.seq <= ? AND s.kind = 'process'
   AND NOT EXISTS (SELECT 1 FROM event_claims a WHERE a.event = e.number AND a.touch = 'assert'
     AND a.claim NOT IN (SELECT value FROM json_each(?)))
-  AND (te.seq, c.field) > (?, ?)
-ORDER BY te.seq, c.field LIMIT 5000
+  AND (te.seq, te.place, c.field) > (?, ?, ?)
+ORDER BY te.seq, te.place, c.field LIMIT 5000
 """
 
 
@@ -93,6 +93,6 @@ async def _settled(store: Reads, point: Point) -> Values:
 
 async def _gathered(store: Reads, sql: str, parameters: tuple[object, ...], start: int) -> Texts:
     texts = Texts()
-    async for page in pages(store, sql, parameters, (start, "")):
-        gather(texts, ((cast(str, name), cast(str, value)) for _, name, value in page.rows))
+    async for page in pages(store, sql, parameters, (start, -1, "")):
+        gather(texts, ((cast(str, name), cast(str, value)) for *_, name, value in page.rows))
     return texts

@@ -110,6 +110,10 @@ class SqliteStore(SqliteReading):
         """See `store.port.Store.contributions`."""
         return contributions_of(fields, await self._rows(CONTRIBUTIONS, (thread, asked(fields))))
 
+    async def deciding(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[Row]:
+        """See `store.port.Store.deciding`."""
+        return await self._rows(sql, tuple(parameters))
+
     async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
         """See `store.port.Store.commit`. Errors: `unreachable` when the file cannot be written, `limit_exceeded`."""
         if not proposals and not sent:

@@ -40,14 +40,19 @@ EVENTS = _target(
     "event_id genesis step step_key tier payload payload_digest contributions_digest parents plan_digest lifecycle"
     " verdicts",
 )
-HISTORIES = _target("histories", "history_id depth tier normal_form_ref fiber_id section_digest thread seq")
-THREAD_EVENTS = _target("thread_events", "thread seq event_id history_id evidence")
+HISTORIES = _target("histories", "history_id depth tier normal_form_ref fiber_id section_digest thread seq place")
+THREAD_EVENTS = _target("thread_events", "thread seq event_id history_id evidence place")
 EXTENSIONS = _target("extensions", "source target step")
 CLAIMS = _target("claims", "event_id claim touch")
 CONTRIBUTIONS = _target("contributions", "event_id field value")
 RECEIPTS = _target("receipts", "thread step_key step payload_digest seq outcome")
 REJECTIONS = _target("rejections", "thread seq step step_key gate code sentence witness lifecycle")
 TRANSITIONS = _target("transitions", "thread seq claim kind history_before history_after")
+CONTROLS = _target("controls", "thread seq record step_key payload evidence")
+OBSTRUCTIONS = _target(
+    "obstructions", "obstruction_id thread other seq disagreement field witness left_side right_side"
+)
+RESOLUTIONS = _target("resolutions", "obstruction_id thread seq keep reason principal")
 OUTBOX = _target("outbox", "thread seq kind body")
 THREADS = _target("threads", "thread label head epoch seq state")
 COMMITS = _target("commits", "thread from_head from_seq epoch to_head to_seq")

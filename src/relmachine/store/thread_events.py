@@ -12,21 +12,27 @@ from relmachine.store.points import At, page_rows, pages, resolve
 from relmachine.store.port import Reads
 
 _EVENTS = """
-SELECT te.seq, e.step, e.tier, te.event_id, te.history_id, e.parents, e.step_key, e.payload, te.evidence
+SELECT te.seq, te.place, e.step, e.tier, te.event_id, te.history_id, e.parents, e.step_key, e.payload, te.evidence
 FROM thread_events te JOIN events e ON e.event_id = te.event_id
-WHERE te.thread = ?1 AND te.seq <= ?2 AND te.seq > ?4 ORDER BY te.seq LIMIT ?3
+WHERE te.thread = ?1 AND te.seq <= ?2 AND (te.seq, te.place) > (?4, ?5) ORDER BY te.seq, te.place LIMIT ?3
 """
+_LAST = 2**63 - 1
+"""Above every place."""
 _STEPS = """
-SELECT te.seq, e.step, e.tier FROM thread_events te JOIN events e ON e.event_id = te.event_id
-WHERE te.thread = ? AND te.seq <= ? AND te.seq > ? ORDER BY te.seq LIMIT 5000
+SELECT te.seq, te.place, e.step, e.tier FROM thread_events te JOIN events e ON e.event_id = te.event_id
+WHERE te.thread = ? AND te.seq <= ? AND (te.seq, te.place) > (?, ?) ORDER BY te.seq, te.place LIMIT 5000
 """
 
 
 @dataclass(frozen=True, slots=True)
 class EventLine:
-    """One event where it came in a thread: `history` is the one it led to. `evidence` is who, when and the trace."""
+    """One event where it came in a thread: `history` is the one it led to. `evidence` is who, when and the trace.
+
+    Of those that a fork or a merge brought, `sequence` is that record's and `place` counts them from 0.
+    """
 
     sequence: int
+    place: int
     step: str
     tier: int
     event: str
@@ -42,14 +48,15 @@ async def events(
 ) -> list[EventLine]:
     """The thread's events up to the point `at` in subject order: all after sequence `after`, or the first `limit`.
 
-    Errors: `not_found`.
+    What one fork or merge brought is never parted: then there may be more than `limit`. Errors: `not_found`.
     """
     point = await resolve(store, thread, at)
     found: list[EventLine] = []
-    async for page in pages(store, _EVENTS, (thread, point.sequence, page_rows(limit)), (after,)):
+    async for page in pages(store, _EVENTS, (thread, point.sequence, page_rows(limit)), (after, _LAST)):
         found += [_event(row) for row in page.rows]
-        if limit is not None and len(found) >= limit:
-            return found[:limit]
+        if limit is not None and len(found) > limit and found[-1].sequence != found[limit - 1].sequence:
+            last = found[limit - 1].sequence
+            return [line for line in found if line.sequence <= last]
     return found
 
 
@@ -58,17 +65,18 @@ async def normal_form(store: Reads, thread: str, at: At = None) -> str:
     point = await resolve(store, thread, at)
     names: dict[int, str] = {}
     tiers: list[int] = []
-    async for page in pages(store, _STEPS, (thread, point.sequence), (0,)):
-        for _, step, tier in page.rows:
+    async for page in pages(store, _STEPS, (thread, point.sequence), (0, -1)):
+        for _, _, step, tier in page.rows:
             names[len(tiers)] = cast(str, step)
             tiers.append(cast(int, tier))
     return foata(names, range(len(tiers)), tiers)
 
 
 def _event(row: tuple[object, ...]) -> EventLine:
-    sequence, step, tier, event, history, parents, step_key, payload, evidence = cast(tuple[str, ...], row)
+    sequence, place, step, tier, event, history, parents, step_key, payload, evidence = cast(tuple[str, ...], row)
     return EventLine(
         cast(int, sequence),
+        cast(int, place),
         step,
         cast(int, tier),
         event,

@@ -65,9 +65,9 @@ def content_rows(proposals: Sequence[Proposal]) -> dict[Target, Rows]:
     A history's place is where it was first reached.
     """
     histories: Rows = [
-        (*history, place.thread, place.seq)
+        (*history, at.thread, at.seq, at.place)
         for proposal in proposals
-        for history, place in zip(proposal.histories, proposal.thread_events, strict=True)
+        for history, at in zip(proposal.histories, proposal.thread_events, strict=True)
     ]
     return {
         tables.EVENTS: _all(proposal.events for proposal in proposals),
@@ -79,6 +79,9 @@ def content_rows(proposals: Sequence[Proposal]) -> dict[Target, Rows]:
         tables.RECEIPTS: _all(proposal.receipts for proposal in proposals),
         tables.REJECTIONS: _all(proposal.rejections for proposal in proposals),
         tables.TRANSITIONS: _all(proposal.transitions for proposal in proposals),
+        tables.CONTROLS: _all(proposal.controls for proposal in proposals),
+        tables.OBSTRUCTIONS: _all(proposal.obstructions for proposal in proposals),
+        tables.RESOLUTIONS: _all(proposal.resolutions for proposal in proposals),
         tables.OUTBOX: _all(proposal.outbox for proposal in proposals),
     }
 

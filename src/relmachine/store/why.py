@@ -18,15 +18,17 @@ from relmachine.store.port import Reads
 # One row for each claim and way of touching it: the last assert, the last contest, the first veto.
 _TOUCHES = """
 WITH touched AS (
-  SELECT c.claim, c.touch, te.seq, e.event_id, e.step, te.evidence ->> '$.principal' AS principal
+  SELECT c.claim, c.touch, te.seq, te.place, e.event_id, e.step, te.evidence ->> '$.principal' AS principal,
+    row_number() OVER (ORDER BY te.seq, te.place) AS nth
   FROM thread_events te
   JOIN events e ON e.event_id = te.event_id
   JOIN event_claims c ON c.event = e.number
   WHERE te.thread = ? AND c.claim IN (SELECT value FROM json_each(?))
 )
-SELECT claim, touch, max(seq), event_id, step, principal FROM touched WHERE touch <> 'veto' GROUP BY claim, touch
+SELECT claim, touch, max(nth), seq, place, event_id, step, principal FROM touched
+WHERE touch <> 'veto' GROUP BY claim, touch
 UNION ALL
-SELECT claim, touch, min(seq), event_id, step, principal FROM touched WHERE touch = 'veto' GROUP BY claim
+SELECT claim, touch, min(nth), seq, place, event_id, step, principal FROM touched WHERE touch = 'veto' GROUP BY claim
 """
 
 
@@ -55,6 +57,8 @@ class TouchLine:
     event: str
     step: str
     principal: str
+    place: int = 0
+    """Among the events that one fork or merge brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +115,20 @@ def _height(plan: Plan, name: str) -> int:
 async def _touches(store: Reads, thread: str, claims: tuple[str, ...]) -> dict[str, dict[str, TouchLine]]:
     found: dict[str, dict[str, TouchLine]] = {}
     rows = (await store.select(_TOUCHES, (thread, orjson.dumps(claims).decode()))).rows
-    for claim, touch, seq, event, step, principal in cast(tuple[tuple[str, str, int, str, str, str], ...], rows):
-        found.setdefault(claim, {})[touch] = TouchLine(seq, event, step, principal)
+    told = cast("tuple[tuple[str, str, int, int, int, str, str, str], ...]", rows)
+    for claim, touch, _, seq, place, event, step, principal in told:
+        found.setdefault(claim, {})[touch] = TouchLine(seq, event, step, principal, place)
     return found
 
 
 def _alive(touches: dict[str, TouchLine]) -> bool:
     asserted, contested = touches.get("assert"), touches.get("contest")
-    stands = asserted is not None and (contested is None or contested.sequence < asserted.sequence)
+    stands = asserted is not None and (contested is None or _order(contested) < _order(asserted))
     return stands and "veto" not in touches
+
+
+def _order(touch: TouchLine) -> tuple[int, int]:
+    return touch.sequence, touch.place
 
 
 def _line(plan: Plan, name: str, touches: dict[str, TouchLine], alive: int) -> ClaimLine:

@@ -23,7 +23,7 @@ _FIBERS_KNOWN_MAX = 65_536
 
 _MOVE = "UPDATE threads SET head = ?, epoch = ?, seq = ?, state = ? WHERE thread = ?"
 _SENT = "DELETE FROM outbox WHERE seq = ? AND kind = ? AND thread = ?"
-_WRITTEN = "SELECT field, value FROM thread_contributions WHERE thread = ? ORDER BY seq"
+_WRITTEN = "SELECT field, value FROM thread_contributions WHERE thread = ? ORDER BY seq, place"
 _SNAPSHOT_TAKEN = "UPDATE threads SET snapshot_depth = ? WHERE thread = ?"
 
 
@@ -75,7 +75,7 @@ class Writer:
             for target, rows in content_rows(moving).items():
                 insert(self.connection, target, rows)
             self._move_threads(moving)
-            self._take_snapshots(moving, heads)
+            self._take_snapshots([one for one in moving if not one.controls], heads)
         return {proposal.before.thread for proposal in fresh}, fibers
 
     def _heads(self, proposals: Sequence[Proposal]) -> dict[str, Head]:

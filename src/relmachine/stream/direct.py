@@ -126,6 +126,10 @@ class DirectReader:
         """The last message of each subject. A lagging replica may answer with an older one, or none."""
         return list(await asyncio.gather(*(self._last(stream, subject) for subject in subjects)))
 
+    async def at(self, stream: str, sequence: int) -> Stored | None:
+        """The message at `sequence`; None when the replica that answers has none there."""
+        return await self._one(stream, {"seq": sequence})
+
     async def _all_of(self, stream: str, state: _Read) -> None:
         attempts = 0
         while not state.complete and len(state.found) < state.limit:
@@ -159,6 +163,9 @@ class DirectReader:
             self._connection.replies.close(reply)
 
     async def _last(self, stream: str, subject: str) -> Stored | None:
+        return await self._one(stream, {"last_by_subj": subject})
+
+    async def _one(self, stream: str, wanted: dict[str, object]) -> Stored | None:
         bounds = self._connection.bounds
         problem: BaseException = TimeoutError()
         for _ in range(bounds.read_attempts_max):
@@ -166,7 +173,7 @@ class DirectReader:
                 async with self._turn:
                     message = await self._connection.client.request(
                         f"$JS.API.DIRECT.GET.{stream}",
-                        orjson.dumps({"last_by_subj": subject}),
+                        orjson.dumps(wanted),
                         timeout=bounds.answer_seconds_max,
                     )
             except (Error, OSError, TimeoutError) as error:

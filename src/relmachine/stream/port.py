@@ -47,6 +47,13 @@ class Publisher(Protocol):
         """Publish in order, in bounded windows; returns when the stream has acknowledged every one."""
         ...
 
+    async def publish_together(self, steps: Sequence[Outgoing]) -> Sequence[Published]:
+        """Publish next to each other or not at all, as one atomic batch; nothing is spared for being a repeat.
+
+        An attempt whose outcome nobody knows is made again: the same may then be on the stream twice.
+        """
+        ...
+
 
 class Reader(Protocol):
     """Reads a thread's subject."""
@@ -60,6 +67,12 @@ class Reader(Protocol):
     ) -> Sequence[Sequence[Message]]:
         """`read` for each (thread, after, limit), all under way together; of each at most `bytes_max` bytes of bodies,
         but never less than its first message."""
+        ...
+
+    async def message_at(self, sequence: int) -> Message | None:
+        """The message at this stream sequence, whatever its thread; None when there is none yet, as far as the replica
+        that answers knows. One that no thread can own comes back with an empty thread.
+        """
         ...
 
 

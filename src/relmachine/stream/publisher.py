@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from secrets import token_hex
 
@@ -71,6 +72,22 @@ class NatsPublisher:
                 results.extend(await self._window(window))
         return results
 
+    async def publish_together(self, steps: Sequence[Outgoing]) -> Sequence[Published]:
+        """See `stream.port.Publisher.publish_together`. At most one window, which a few records are.
+
+        Errors: `payload_too_large`, `unreachable`.
+        """
+        for step in steps:
+            self._check_size(step)
+        bare = [replace(step, message_id="") for step in steps]
+        async with self._windows:
+            for attempt in range(self._bounds.publish_attempts_max):
+                stored = await self._as_batch(bare)
+                if stored is not None:
+                    return stored
+                await asyncio.sleep(self._bounds.reconnect_wait_seconds * attempt)
+        raise unreachable(self._line.url, TimeoutError("the stream took no batch"))
+
     async def close(self) -> None:
         """Let go of the connection. What is under way fails as `unreachable`."""
         await self._line.close()
@@ -130,7 +147,7 @@ class NatsPublisher:
         return stored
 
     def _parcel(self, step: Outgoing, batch: str | None = None, number: int = 0) -> Parcel:
-        headers = {"Nats-Msg-Id": step.message_id}
+        headers = {"Nats-Msg-Id": step.message_id} if step.message_id else {}
         if batch is not None:
             headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
         subject = self._topology.step_subject(step.thread, step.step_token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from relmachine.kernel.envelope import Message
+from relmachine.stream.addressing import address
 from relmachine.stream.connection import Connection
 from relmachine.stream.direct import DirectReader, Stored
 from relmachine.stream.tail import Tail
@@ -43,6 +44,14 @@ class NatsReader:
             for index, stored in zip(missing, found, strict=True):
                 answers[index] = [_message(requests[index][0], item) for item in stored]
         return [answer or () for answer in answers]
+
+    async def message_at(self, sequence: int) -> Message | None:
+        """See `stream.port.Reader.message_at`. Errors: `unreachable`."""
+        stored = await self._direct.at(self._topology.steps_stream, sequence)
+        if stored is None:
+            return None
+        thread, token = address(stored.subject) or ("", "")
+        return Message(stored.sequence, thread, token, stored.body)
 
 
 def _within(messages: Sequence[Message] | None, bytes_max: int | None) -> Sequence[Message] | None:

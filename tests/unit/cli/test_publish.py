@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -25,7 +26,8 @@ COMMITTED = {
     "history": "f" * 64,
     "transitions": [{"sequence": 7, "claim": "checked", "kind": "newly", "history_before": "a", "history_after": "b"}],
 }
-ACCEPTED = {"thread": "t1", "sequence": 7, "duplicate": False}
+KEY = '["urn:relm:cli","a7"]'
+ACCEPTED = {"thread": "t1", "sequence": 7, "duplicate": False, "key": KEY}
 REFUSED = {
     "code": "requires",
     "sentence": "first assert received",
@@ -149,7 +151,7 @@ def test_a_step_published_before_is_told_as_such_with_the_recorded_outcome(tmp_p
     again = {**ACCEPTED, "duplicate": True}
     with _answering(tmp_path, 202, again, later=(200, COMMITTED)) as node:
         told, as_json = (_publish(tmp_path, "t1", "look", "--id", "9", *more) for more in ([], ["--json"]))
-    assert node.asked == "/threads/t1/steps/7"
+    assert node.asked == f"/threads/t1/steps/7?key={quote(KEY, safe='')}"
     assert told.stdout.startswith("published before: nothing changed, it was committed at sequence 7\n")
     assert json.loads(as_json.stdout) == {**COMMITTED, "repeated": True}
 

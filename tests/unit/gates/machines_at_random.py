@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from relmachine.algebra.identity import digest
+from relmachine.algebra.identity import payload_digest
 from relmachine.errors import RelmError
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.envelope import ANONYMOUS, Candidate
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Kind, Plan
@@ -23,12 +23,13 @@ class Published:
     step: str
     key: str
     contributions: tuple[tuple[str, str], ...]
+    principal: str = ANONYMOUS
 
-    def candidate(self, sequence: int) -> Candidate:
-        """The step at `sequence` of thread `t`."""
+    def candidate(self, sequence: int, named: bool = False) -> Candidate:
+        """The step at `sequence` of thread `t`; `named` when it matters who published it."""
         payload = canonical_text(dict(self.contributions))
-        content = digest("payload", payload)
-        return Candidate(sequence, "t", self.step, self.key, payload, content, self.contributions)
+        content = payload_digest(payload, self.principal if named else None)
+        return Candidate(sequence, "t", self.step, self.key, payload, content, self.contributions, self.principal)
 
 
 def plan_and_thread(seed: int) -> tuple[Plan | None, Sequence[Published]]:

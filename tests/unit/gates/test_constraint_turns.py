@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -22,6 +22,7 @@ from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import ContributionRow, Proposal
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import GateName
+from tests.unit.gates.constraint_brute_turns import Found, broken_turns
 from tests.unit.gates.constraint_turns_of import random_plan, random_turn
 
 MUTANTS = 20
@@ -39,7 +40,6 @@ LAWS = {
 }
 PLAN = random_plan(random.Random(11), claims=8)
 
-Found = set[tuple[int, int, str]]
 Row = TypeVar("Row", bound=NamedTuple)
 
 
@@ -154,67 +154,6 @@ def mutated_round(rng: random.Random) -> list[Proposal]:
     return turns
 
 
-def broken_turns(turns: Sequence[Proposal]) -> Found:
-    """Every (turn, place, law) that is broken, by ids."""
-    found: Found = set()
-    told: dict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
-    sections: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-    for number, turn in enumerate(turns):
-        found |= {(number, place, law) for place, law in _broken_order(turn) | _broken_values(turn)}
-        places = {event.event_id: place for place, event in enumerate(turn.events)}
-        for event, field, value in turn.contributions:
-            if event in places:
-                told[event, field].append((number, places[event], value))
-        for place, row in enumerate(turn.histories):
-            sections[row.history_id].append((number, place, row.section_digest))
-    for law, tellings in (("turn_overlap", told), ("turn_gluing", sections)):
-        for each in tellings.values():
-            for turn, place, value in each:
-                if any(earlier[:2] <= (turn, place) and earlier[2] != value for earlier in each):
-                    found.add((turn, place, law))
-    return found
-
-
-def _broken_order(turn: Proposal) -> set[tuple[int, str]]:
-    found: set[tuple[int, str]] = set()
-    tiers = {last.event_id: last.tier for last in turn.before.lasts.values()}
-    depths = {turn.before.head: turn.before.depth}
-    for place, (event, history) in enumerate(zip(turn.events, turn.histories, strict=True)):
-        parents = orjson.loads(event.parents)
-        known = [tiers[parent] for parent in parents if parent in tiers]
-        if len(known) < len(parents):
-            found.add((place, "parent_inside"))
-        elif event.tier != 1 + max(known, default=0):
-            found.add((place, "tier"))
-        if event.event_id in tiers:
-            found.add((place, "event_new"))
-        if depths.get(turn.extensions[place].source) != history.depth - 1:
-            found.add((place, "extension_depth"))
-        if depths.get(history.history_id, history.depth) != history.depth:
-            found.add((place, "extension_acyclic"))
-        tiers.setdefault(event.event_id, event.tier)
-        depths.setdefault(history.history_id, history.depth)
-    return found
-
-
-def _broken_values(turn: Proposal) -> set[tuple[int, str]]:
-    places = {event.event_id: place for place, event in enumerate(turn.events)}
-    strays = {(0, "turn_inside") for row in turn.contributions if row.event_id not in places}
-    found: set[tuple[int, str]] = set()
-    for field in ONCE:
-        written = [
-            (places[row.event_id], row.value)
-            for row in turn.contributions
-            if row.field == field and row.event_id in places
-        ]
-        if written and field in turn.before.values:
-            written.append((-1, turn.before.values[field]))
-        first = min((place for place, _ in written), default=0)
-        wanted = {value for place, value in written if place == first}
-        found |= {(place, "turn_once") for place, value in written if wanted != {value}}
-    return strays | found
-
-
 def solved(turns: Sequence[Proposal]) -> Found:
     """What the programs find; the tier of an event with a predecessor outside means nothing, so it is left out."""
     facts = TurnFacts(turns, ONCE, first=7)
@@ -228,7 +167,7 @@ def test_turns_are_refused_exactly_when_a_law_breaks() -> None:
     rounds = 0
     while set(seen) != LAWS or min(seen.values()) < MUTANTS:
         turns = mutated_round(rng)
-        expected = broken_turns(turns)
+        expected = broken_turns(turns, ONCE)
         assert solved(turns) == expected
         answers = asyncio.run(checker.check(turns))
         for number, answer in enumerate(answers):
@@ -247,7 +186,7 @@ def test_lawful_turns_are_never_refused() -> None:
     checker = ConstraintChecker(PLAN, Limits())
     for _ in range(60):
         turns = lawful_round(rng)
-        assert broken_turns(turns) == solved(turns) == set()
+        assert broken_turns(turns, ONCE) == solved(turns) == set()
         assert asyncio.run(checker.check(turns)) == [{} for _ in turns]
 
 

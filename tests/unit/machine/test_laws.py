@@ -282,6 +282,11 @@ BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
     (Law.CLOSURES_RUN, closure_that_records, {"step": "work", "fields": ["total"]}),
     (Law.INGEST_KNOWN, ingest_to_nowhere, {"activity": "Check", "step": "nope"}),
     (Law.INGEST_KNOWN, ingest_from_nowhere, {"member": "who", "source": "org:resource"}),
+    (
+        Law.OWN_LAWS_SOUND,
+        lambda machine: machine.law("odd", '#program declaration.\nguards("nobody").\n#program law.\nviolation.'),
+        {"law": "odd", "line": 2},
+    ),
 ]
 
 

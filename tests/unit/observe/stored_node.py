@@ -104,7 +104,11 @@ class StoredNode:
         known = (await self.store.receipts([(thread, item.step_key)])).get((thread, item.step_key))
         if known is None:
             return Admitted(item, item.recorded)
-        self.outcomes[thread, self.sequence] = {"outcome": "repeated", "sequence": known.sequence}
+        self.outcomes[thread, self.sequence] = {
+            "outcome": "repeated",
+            "sequence": known.sequence,
+            "key": known.step_key,
+        }
         return Repeated(item, known.sequence)
 
     async def _one(self, thread: str, body: bytes) -> Accepted | Refused:

@@ -15,6 +15,8 @@ from mcp import MCPError
 from relmachine.observe.mcp import build_mcp
 from tests.unit.observe.stored_node import StoredNode, event, on_node
 
+READING = {"publish", "normalize", "saturate", "transfer", "settled", "section", "why", "lag"}
+FORKING = {"fork", "merge", "obstructions", "obstruction", "resolve"}
 Test = Callable[[StoredNode, "Client[Any]"], Awaitable[None]]
 
 
@@ -44,7 +46,7 @@ async def history(client: Client[Any], at: int | None = None) -> str:
 def test_every_tool_says_what_it_takes_and_answers(tmp_path: Path) -> None:
     async def test(_: StoredNode, client: Client[Any]) -> None:
         tools = {tool.name: tool for tool in await client.list_tools()}
-        assert set(tools) == {"publish", "normalize", "saturate", "transfer", "settled", "section", "why", "lag"}
+        assert set(tools) == READING | FORKING
         for tool in tools.values():
             assert tool.description
             assert tool.output_schema
@@ -130,7 +132,10 @@ def test_publish_tells_what_is_not_decided_yet(tmp_path: Path) -> None:
     async def test(node: StoredNode, client: Client[Any]) -> None:
         node.deaf = True
         told = await answer(client, "publish", thread="case-2", step="receive", data={})
-        assert told == {"accepted": {"thread": "case-2", "sequence": 6, "duplicate": False}, "committed": None}
+        assert told == {
+            "accepted": {"thread": "case-2", "sequence": 6, "duplicate": False, "key": ""},
+            "committed": None,
+        }
 
     over_mcp(tmp_path, test)
 

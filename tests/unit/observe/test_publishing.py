@@ -31,7 +31,7 @@ def test_without_waiting_it_is_accepted_and_the_location_tells_the_outcome(tmp_p
         accepted = await client.post(STEPS, content=event("receive", "1"))
         assert (accepted.status_code, accepted.json()) == (
             202,
-            {"thread": "case-2", "sequence": 6, "duplicate": False},
+            {"thread": "case-2", "sequence": 6, "duplicate": False, "key": ""},
         )
         outcome = await client.get(accepted.headers["location"])
         assert (outcome.status_code, outcome.json()["outcome"], outcome.json()["sequence"]) == (200, "committed", 6)

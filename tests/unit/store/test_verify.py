@@ -188,8 +188,8 @@ def test_a_changed_row_of_an_event_is_named(path: Path, statement: str, differs:
         ("INSERT INTO transitions SELECT 'z', seq, claim, kind, 'x', 'y' FROM transitions LIMIT 1", "", 0,
          "transitions"),
         ("INSERT INTO event_claims SELECT 99, claim, touch FROM event_claims LIMIT 1", "", 0, "event_claims"),
-        ("INSERT INTO histories SELECT 'x', depth, tier, normal_form_ref, fiber_id, section_digest, thread, seq, NULL"
-         " FROM histories LIMIT 1", "", 0, "histories"),
+        ("INSERT INTO histories SELECT 'x', depth, tier, normal_form_ref, fiber_id, section_digest, thread, seq, 0,"
+         " NULL FROM histories LIMIT 1", "", 0, "histories"),
         ("UPDATE accord_fields SET reducer = 'min' WHERE field = 'union'", "", 0, "accord_fields"),
         ("DELETE FROM commutation WHERE step_a = (SELECT min(step_a) FROM commutation)", "", 0, "commutation"),
     ],

@@ -29,6 +29,8 @@ UNKNOWABLE = {
     ("events", "number"): "a number means nothing while no claim or contribution hangs on it",
     ("thread_events", "evidence"): "who, when and which trace are told by the step's message alone",
     ("receipts", "payload_digest"): "the payload of a refused step is not kept",
+    ("sealed", "part"): "how far triggers take rows for settled; nothing hangs on it",
+    ("sealed", "number"): "how far triggers take rows for settled; nothing hangs on it",
     ("rejections", "step"): "without a receipt the step's message alone tells",
     ("rejections", "code"): "without a receipt the step's message alone tells",
     ("rejections", "sentence"): "without a receipt the step's message alone tells",
@@ -43,7 +45,6 @@ EMPTY = {
     "iterations",
     "obstructions",
     "units",
-    "restriction_maps",
     "peers",
     "revocations",
     "fence_refusals",
@@ -128,6 +129,8 @@ def _unnoticed(path: Path) -> bool:
 def _may_be_right(table: str, column: str, row: Row, value: Cell, others: list[Cell]) -> bool:
     """Whether nothing in the store could tell that the cell was another."""
     match table, column:
+        case "sealed", _:
+            return True
         case "events", "plan_digest":
             return value in others
         case "meta", "value":

@@ -42,6 +42,9 @@ _CONTENT = (
     tables.RECEIPTS,
     tables.REJECTIONS,
     tables.TRANSITIONS,
+    tables.CONTROLS,
+    tables.OBSTRUCTIONS,
+    tables.RESOLUTIONS,
     tables.OUTBOX,
     tables.SECTION_SNAPSHOTS,
 )

@@ -22,7 +22,7 @@ from relmachine.store.turn_rows import section_data
 _DEPTHS = """
 SELECT t.thread, t.snapshot_depth FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
 """
-_WRITTEN_UNTIL = "SELECT field, value FROM thread_contributions WHERE thread = ? AND seq <= ? ORDER BY seq"
+_WRITTEN_UNTIL = "SELECT field, value FROM thread_contributions WHERE thread = ? AND seq <= ? ORDER BY seq, place"
 
 
 class Snapshots:

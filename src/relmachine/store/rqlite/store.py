@@ -107,6 +107,10 @@ class RqliteStore(RqliteReading):
         """See `store.port.Store.contributions`."""
         return contributions_of(fields, await self._client.rows((CONTRIBUTIONS, thread, asked(fields))))
 
+    async def deciding(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[tuple[object, ...]]:
+        """See `store.port.Store.deciding`."""
+        return await self._client.rows((sql, *parameters))
+
     async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
         """See `store.port.Store.commit`. Large ones go in several transactions, a thread never.
 

@@ -77,7 +77,8 @@ class RqliteWriter:
         fresh = [proposal for proposal in moving if self._may_begin(proposal)]
         stale = {proposal.before.thread for proposal in moving} - {proposal.before.thread for proposal in fresh}
         stale |= await self._misplaced(resting)
-        snapshots = await self._snapshots.due(fresh)
+        plain = [proposal for proposal in fresh if not proposal.controls]  # what records join is not in the proposal
+        snapshots = await self._snapshots.due(plain)
         bounds = self.client.bounds
         made = [piece(proposal, snapshots.get(proposal.before.thread), bounds) for proposal in fresh]
         pieces = [one for one in made if one.bytes <= bounds.commit_bytes_max]
@@ -87,7 +88,9 @@ class RqliteWriter:
             drops = []
         if drops:
             await self._write([], drops)
-        self._snapshots.taken(one.proposal.after for one in pieces if one.thread not in stale)
+        self._snapshots.taken(
+            one.proposal.after for one in pieces if one.thread not in stale and not one.proposal.controls
+        )
         large = {
             one.thread: TooLarge(one.thread, one.bytes, bounds.commit_bytes_max)
             for one in made

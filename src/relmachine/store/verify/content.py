@@ -23,7 +23,7 @@ SELECT s.history_id, s.thread, s.seq, s.depth, s.section_data, c.to_head, h.dept
 FROM section_snapshots s
 LEFT JOIN commits c ON c.thread = s.thread AND c.to_seq = s.seq
 LEFT JOIN histories h ON h.history_id = c.to_head
-WHERE s.history_id > ? ORDER BY s.history_id LIMIT 10
+WHERE (s.history_id, s.thread) > (?, ?) ORDER BY s.history_id, s.thread LIMIT 10
 """
 
 
@@ -59,7 +59,7 @@ async def check_snapshots(store: Reads, counts: Counter[str]) -> Fault | None:
     """The first snapshot that is not of the end of a commit, or not what the contributions until there give."""
     fields = (await store.select(_FIELDS)).rows
     reducers = {cast(str, name): Reducer(cast(str, reducer)) for name, reducer in fields}
-    async for page in pages(store, _SNAPSHOTS, (), ("",)):
+    async for page in pages(store, _SNAPSHOTS, (), ("", "")):
         for row in page.rows:
             history, thread, seq, depth, stored, head, deep = cast("tuple[str, str, int, int, str, str, int]", row)
             if (history, depth) != (head, deep):

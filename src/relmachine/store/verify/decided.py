@@ -9,13 +9,14 @@ from typing import cast
 
 import orjson
 
-from relmachine.algebra.identity import digest
+from relmachine.algebra.identity import payload_digest
 from relmachine.algebra.reducers import parse
 from relmachine.errors import Code
 from relmachine.kernel.envelope import ANONYMOUS, Candidate
 from relmachine.kernel.ledger import WITNESS_CHARACTERS_MAX
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
 from relmachine.machine.canonical import canonical_text
+from relmachine.machine.own_law import principals_read
 from relmachine.machine.plan import Plan, Reducer, StepPlan
 from relmachine.store import tables
 from relmachine.store.verify.fault import Fault, reason, shown
@@ -66,14 +67,15 @@ def _admitted(plans: Mapping[str, Plan], step: StoredStep) -> Told:
     plan = plans[event["plan_digest"]]
     kind = plan.steps[plan.step_index[event["step"]]]
     evidence = cast(dict[str, str], orjson.loads(cast(str, step.rows[tables.THREAD_EVENTS][0][4])))
+    principal, named = evidence.get("principal", ANONYMOUS), event["step"] in principals_read(plan.own_laws)
     candidate = Candidate(
         sequence=step.sequence,
         thread=step.thread,
         step=event["step"],
         step_key=event["step_key"],
         payload=event["payload"],
-        payload_digest=digest("payload", event["payload"]),
-        principal=evidence.get("principal", ANONYMOUS),
+        payload_digest=payload_digest(event["payload"], principal if named else None),
+        principal=principal,
         time=evidence.get("time"),
         traceparent=evidence.get("traceparent"),
     )

@@ -22,24 +22,32 @@ def _columns(target: Target, alias: str) -> str:
     return ", ".join(f"{alias}.{name}" for name in target.columns)
 
 
-# One row for each event; every relation that hangs on it as a JSON array of rows.
+# One row for each event that a step of the thread became; every relation that hangs on it as a JSON array of rows. What
+# a fork or a merge brought is left out here. The last column says which history is where this one is said to be.
 _EVENTS = f"""
 SELECT te.thread, te.seq,
   json_array({_columns(tables.THREAD_EVENTS, "te")}), json_array({_columns(tables.EVENTS, "e")}),
   json_array({_columns(tables.HISTORIES, "h")}),
   (SELECT json_group_array(json_array(x.source, te.history_id, x.step)) FROM history_extensions x
-    WHERE x.target = h.number),
+    WHERE x.target = h.number AND x.step = e.step),
   (SELECT json_group_array(json_array(e.event_id, c.claim, c.touch)) FROM event_claims c WHERE c.event = e.number),
   (SELECT json_group_array(json_array(e.event_id, c.field, c.value)) FROM event_contributions c
     WHERE c.event = e.number),
   (SELECT json_group_array(json_array({_columns(tables.RECEIPTS, "r")})) FROM receipts r
     WHERE r.thread = te.thread AND r.step_key = e.step_key AND r.seq = te.seq),
   (SELECT json_group_array(json_array({_columns(tables.TRANSITIONS, "t")})) FROM transitions t
-    WHERE t.thread = te.thread AND t.seq = te.seq)
+    WHERE t.thread = te.thread AND t.seq = te.seq),
+  json_quote((SELECT f.history_id FROM thread_events f
+    WHERE f.thread = h.thread AND f.seq = h.seq AND f.place = h.place))
 FROM thread_events te
 LEFT JOIN events e ON e.event_id = te.event_id
 LEFT JOIN histories h ON h.history_id = te.history_id
-WHERE (te.thread, te.seq) > (?, ?) ORDER BY te.thread, te.seq LIMIT 500
+WHERE NOT EXISTS (SELECT 1 FROM controls k WHERE k.thread = te.thread AND k.seq = te.seq)
+  AND (te.thread, te.seq) > (?, ?) ORDER BY te.thread, te.seq LIMIT 500
+"""
+_RECORDS = f"""
+SELECT k.thread, k.seq, json_array({_columns(tables.CONTROLS, "k")})
+FROM controls k WHERE (k.thread, k.seq) > (?, ?) ORDER BY k.thread, k.seq LIMIT 500
 """
 _SINGLE = (tables.THREAD_EVENTS, tables.EVENTS, tables.HISTORIES)
 _MANY = (tables.EXTENSIONS, tables.CLAIMS, tables.CONTRIBUTIONS, tables.RECEIPTS, tables.TRANSITIONS)
@@ -65,23 +73,33 @@ class StoredStep:
     """Of a refused step, the receipt that an earlier step has under its key."""
 
 
-async def stored_steps(store: Reads) -> AsyncIterator[StoredStep]:
-    """Committed and refused steps of all threads, in subject order."""
-    committed, refused = Ahead(_committed(store)), Ahead(_refused(store))
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A control record that took effect: its `controls` row."""
+
+    thread: str
+    sequence: int
+    row: Row
+
+
+async def stored_steps(store: Reads) -> AsyncIterator[StoredStep | StoredRecord]:
+    """Committed and refused steps and control records of all threads, in subject order."""
+    kinds: tuple[Ahead[StoredStep] | Ahead[StoredRecord], ...] = (
+        Ahead(_committed(store)),
+        Ahead(_refused(store)),
+        Ahead(_records(store)),
+    )
     while True:
-        event, rejection = await committed.look(), await refused.look()
-        if event is None and rejection is None:
+        heads = [await kind.look() for kind in kinds]
+        following = [(_place(item), index) for index, item in enumerate(heads) if item is not None]
+        if not following:
             return
-        if rejection is None or (event is not None and _place(event) <= _place(rejection)):
-            assert event is not None
-            yield event
-            await committed.take()
-        else:
-            yield rejection
-            await refused.take()
+        first = await kinds[min(following)[1]].take()
+        assert first is not None
+        yield first
 
 
-def _place(step: StoredStep) -> tuple[str, int]:
+def _place(step: StoredStep | StoredRecord) -> tuple[str, int]:
     return step.thread, step.sequence
 
 
@@ -91,10 +109,21 @@ async def _committed(store: Reads) -> AsyncIterator[StoredStep]:
             # Not orjson: it refuses damaged text, which has to come through here to be named.
             parsed = [json.loads(cast(str, text)) for text in texts]
             rows: Rows = {target: [tuple(row)] for target, row in zip(_SINGLE, parsed, strict=False)}
-            for target, many in zip(_MANY, parsed[len(_SINGLE) :], strict=True):
+            *others, there = parsed[len(_SINGLE) :]
+            for target, many in zip(_MANY, others, strict=True):
                 rows[target] = sorted(tuple(row) for row in many)
+            ((*history, _, _, _),) = rows[tables.HISTORIES]
+            if there is not None and there == history[0]:
+                # Two threads may reach one history by themselves; its place is that of either.
+                rows[tables.HISTORIES] = [(*history, thread, seq, 0)]
             event = dict(zip(tables.EVENTS.columns, rows[tables.EVENTS][0], strict=True))
             yield StoredStep(cast(str, thread), cast(int, seq), rows, event, [])
+
+
+async def _records(store: Reads) -> AsyncIterator[StoredRecord]:
+    async for page in pages(store, _RECORDS, (), ("", BEFORE_ALL)):
+        for thread, seq, row in page.rows:
+            yield StoredRecord(cast(str, thread), cast(int, seq), tuple(json.loads(cast(str, row))))
 
 
 async def _refused(store: Reads) -> AsyncIterator[StoredStep]:

@@ -22,8 +22,10 @@ from relmachine.store.verify.decided import Told, fault_at
 from relmachine.store.verify.fault import Fault, reason, shown
 from relmachine.store.verify.gate import Verdicts, agreed
 from relmachine.store.verify.outbox import Feeds
+from relmachine.store.verify.own_laws import OwnVerdicts
+from relmachine.store.verify.records import RecordAgain
 from relmachine.store.verify.rows import StoredCommit, StoredThread
-from relmachine.store.verify.steps import Row, StoredStep
+from relmachine.store.verify.steps import Row, StoredRecord, StoredStep
 
 
 class ThreadCheck:
@@ -34,7 +36,7 @@ class ThreadCheck:
         self.state = self._committed = initial_state(newest, stored.thread)
         self._feeds = Feeds(stored.thread)
 
-    def step(self, item: Told, verdicts: Verdicts, *, feeds: bool) -> Fault | None:
+    def step(self, item: Told, verdicts: Verdicts, own: OwnVerdicts, *, feeds: bool) -> Fault | None:
         """Put one step through the turn again and compare what it gives with what is stored.
 
         `feeds` says that the commit may have feed messages left, for which its outcomes are kept.
@@ -44,7 +46,10 @@ class ThreadCheck:
             return decided
         if step.sequence <= self.state.cursor:
             return fault_at(step, "the sequence was decided already", step.sequence, self.state.cursor)
-        refused = agreed(item, decided, verdicts[step.thread, step.sequence]) if item.by_admission else decided
+        place = (step.thread, step.sequence)
+        refused = agreed(item, decided, verdicts[place]) if item.by_admission else decided
+        if place in own and not isinstance(refused, Fault):
+            refused = agreed(item, refused, own[place])
         try:
             # An event that is not admitted is compared first: what is wrong with its rows says more.
             proposal = self._advance(step, decided if isinstance(refused, Fault) else refused)
@@ -56,9 +61,30 @@ class ThreadCheck:
             if fault is not None:
                 return fault
         fault = item.doubt or (refused if isinstance(refused, Fault) else None)
+        if self.state.closed and isinstance(decided, Admitted):
+            fault = fault_at(step, "an event of a thread that was merged into another", self.state.closed, "")
         if fault is not None:
             return fault
         self._counts.update({target.name: len(rows) for target, rows in computed.items()})
+        if feeds:
+            self._feeds.keep(proposal)
+        self.state = proposal.after
+        return None
+
+    async def record(self, store: Reads, record: StoredRecord, *, feeds: bool) -> Fault | None:
+        """Put one control record through its turn again and compare what it gives with what is stored."""
+        if record.sequence <= self.state.cursor:
+            differs = "the sequence was decided already"
+            return Fault(record.thread, record.sequence, "", differs, shown(record.sequence), shown(self.state.cursor))
+        again = RecordAgain(store, self._newest, self.state, record)
+        try:
+            proposal = await again.proposal()
+            fault = proposal if isinstance(proposal, Fault) else await again.differs(proposal)
+        except Exception as error:  # a damaged row may break the turn anywhere
+            return again.fault("the record cannot be decided again", "", reason(error))
+        if isinstance(proposal, Fault) or fault is not None:
+            return fault
+        self._counts.update(again.counts(proposal))
         if feeds:
             self._feeds.keep(proposal)
         self.state = proposal.after
@@ -119,7 +145,7 @@ def _computed(proposal: Proposal) -> dict[Target, list[Row]]:
         tables.EVENTS: list(proposal.events),
         tables.CONTRIBUTIONS: list(proposal.contributions),
         tables.CLAIMS: list(proposal.claims),
-        tables.HISTORIES: [(*history, place.thread, place.seq) for history, place in places],
+        tables.HISTORIES: [(*history, at.thread, at.seq, at.place) for history, at in places],
         tables.THREAD_EVENTS: list(proposal.thread_events),
         tables.EXTENSIONS: list(proposal.extensions),
         tables.TRANSITIONS: list(proposal.transitions),

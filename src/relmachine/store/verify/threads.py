@@ -12,8 +12,9 @@ from relmachine.store.port import Reads
 from relmachine.store.verify.decided import Told, told
 from relmachine.store.verify.fault import Fault
 from relmachine.store.verify.gate import AdmissionAgain
+from relmachine.store.verify.own_laws import OwnLawsAgain
 from relmachine.store.verify.rows import Ahead, stored_commits, stored_outbox, stored_threads
-from relmachine.store.verify.steps import stored_steps
+from relmachine.store.verify.steps import StoredRecord, stored_steps
 from relmachine.store.verify.thread import ThreadCheck
 
 STEPS_PER_SOLVE = 1000
@@ -29,26 +30,52 @@ class Walk:
         self._store, self._plans, self._newest, self._counts = store, plans, newest, counts
         self._progress = progress
         self._admission = AdmissionAgain(newest, AdmissionGate(newest))
+        self._own_laws = OwnLawsAgain(newest)
         self._threads, self._commits = Ahead(stored_threads(store)), Ahead(stored_commits(store))
         self._outbox = Ahead(stored_outbox(store))
         self._check: ThreadCheck | None = None
 
     async def run(self) -> Fault | None:
         """The first fault, or None."""
+        try:
+            return await self._run()
+        finally:
+            self._own_laws.close()
+
+    async def _run(self) -> Fault | None:
         async for batch in self._batches():
+            if isinstance(batch, StoredRecord):
+                fault = await self._reach(batch.thread, batch.sequence) or await self._record(batch)
+                if fault is not None:
+                    return fault
+                continue
             standing = None if self._check is None else self._check.state
             verdicts = await self._admission.verdicts(batch, standing)
+            own = await self._own_laws.verdicts(batch)
             for item in batch:
                 fault = await self._reach(item.step.thread, item.step.sequence)
                 if fault is None and self._check is not None:
-                    fault = self._check.step(item, verdicts, feeds=await self._feeds_left())
+                    fault = self._check.step(item, verdicts, own, feeds=await self._feeds_left())
                 if fault is not None:
                     return fault
         return await self._end()
 
-    async def _batches(self) -> AsyncIterator[list[Told]]:
+    async def _record(self, record: StoredRecord) -> Fault | None:
+        assert self._check is not None, "a thread was reached"
+        fault = await self._check.record(self._store, record, feeds=await self._feeds_left())
+        await self._own_laws.resume(self._store, self._check.state)
+        return fault
+
+    async def _batches(self) -> AsyncIterator[list[Told] | StoredRecord]:
+        """Steps that are decided together; a record, which changes what comes after it as a whole, by itself."""
         batch: list[Told] = []
         async for step in stored_steps(self._store):
+            if isinstance(step, StoredRecord):
+                if batch:
+                    yield batch
+                    batch = []
+                yield step
+                continue
             batch.append(told(self._plans, self._newest, step))
             if len(batch) == STEPS_PER_SOLVE:
                 yield batch

@@ -7,22 +7,43 @@ from collections.abc import Mapping
 from relmachine.store.port import Reads
 from relmachine.store.verify.fault import Fault, elsewhere
 
-_COUNTED = ("events", "histories", "thread_events", "rejections", "receipts", "transitions", "commits", "threads")
-_HANGING = ("event_claims", "event_contributions", "history_extensions", "outbox", "fibers", "section_snapshots")
+# Each row of these belongs to one step or record, and was counted with it.
+_COUNTED = (
+    "thread_events",
+    "rejections",
+    "receipts",
+    "transitions",
+    "commits",
+    "threads",
+    "controls",
+    "obstructions",
+    "resolutions",
+    "outbox",
+    "fibers",
+    "section_snapshots",
+)
 _OF_FIBERS = ("fiber_points", "fiber_elements", "fiber_meet", "fiber_join", "fiber_impl", "nuclei")
 # Relations that no turn writes yet.
 _EMPTY = (
     "held",
     "decisions",
     "iterations",
-    "obstructions",
     "units",
-    "restriction_maps",
     "peers",
     "revocations",
 )
-_NAMES = {"event_claims": "claims", "event_contributions": "contributions", "history_extensions": "extensions"}
-_COUNTS = f"SELECT {', '.join(f'(SELECT count(*) FROM {name}) AS {name}' for name in (*_COUNTED, *_HANGING, *_EMPTY))}"
+_COUNTS = f"SELECT {', '.join(f'(SELECT count(*) FROM {name}) AS {name}' for name in (*_COUNTED, *_EMPTY))}"
+# Threads share events and histories, so these are compared with what the threads' events name, which were all verified.
+_CONTENT = """
+SELECT
+  (SELECT count(*) FROM events) - (SELECT count(DISTINCT event_id) FROM thread_events) AS events,
+  (SELECT count(*) FROM histories) - (SELECT count(DISTINCT history_id) FROM thread_events) AS histories,
+  (SELECT count(*) FROM event_claims WHERE event NOT IN (SELECT number FROM events)) AS event_claims,
+  (SELECT count(*) FROM event_contributions WHERE event NOT IN (SELECT number FROM events)) AS event_contributions,
+  (SELECT count(*) FROM history_extensions) - (SELECT count(*) FROM (
+    SELECT DISTINCT te.history_id, e.step FROM thread_events te JOIN events e ON e.event_id = te.event_id))
+    AS history_extensions
+"""
 _STRANGE_FIBERS = f"""
 SELECT (SELECT count(*) FROM fibers WHERE fiber_id NOT IN (SELECT fiber_id FROM histories)) AS fibers,
   {
@@ -38,9 +59,12 @@ async def check_totals(store: Reads, counts: Mapping[str, int]) -> Fault | None:
     """The first table that holds more, or less, than was verified; `counts` are rows verified by relation."""
     found = (await store.select(_COUNTS)).dicts()[0]
     for table, rows in found.items():
-        verified = counts.get(_NAMES.get(table, table), 0)
+        verified = counts.get(table, 0)
         if rows != verified:
             return elsewhere(f"{table}: rows that no event explains, or rows missing", rows, verified)
+    for table, rows in (await store.select(_CONTENT)).dicts()[0].items():
+        if rows:
+            return elsewhere(f"{table}: rows that no event explains, or rows missing", f"{rows:+}", 0)
     for table, rows in (await store.select(_STRANGE_FIBERS)).dicts()[0].items():
         if rows:
             return elsewhere(f"{table}: rows of a fiber that no history has", rows, 0)

@@ -15,6 +15,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.store.port import Reads, Stills
 from relmachine.store.verify.content import check_fibers, check_snapshots
 from relmachine.store.verify.fault import Fault, elsewhere, reason
+from relmachine.store.verify.obstructed import check_obstructions
 from relmachine.store.verify.plans import check_description, read_plans
 from relmachine.store.verify.threads import Walk
 from relmachine.store.verify.totals import check_totals
@@ -22,7 +23,7 @@ from relmachine.store.verify.totals import check_totals
 Progress = Callable[[int, int], None]
 """Called with (events verified, events in all)."""
 
-_EVENTS = "SELECT count(*) FROM thread_events"
+_EVENTS = "SELECT count(*) FROM events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ async def _first_fault(store: Reads, counts: Counter[str], progress: Progress | 
 
     return (
         await Walk(store, plans, list(plans.values())[-1], counts, moved).run()
+        or await check_obstructions(store, list(plans.values())[-1], counts)
         or await check_fibers(store, counts)
         or await check_snapshots(store, counts)
         or await check_totals(store, counts)

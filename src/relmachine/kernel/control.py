@@ -1,0 +1,77 @@
+"""Control records: messages on a thread's subject that fork, merge, close or resolve instead of adding an event.
+
+Their step tokens begin with an underscore, which no step's name does. They travel as steps do, as CloudEvents whose
+`type` is the token, with a key and a principal; `data` is one of the models here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORK, MERGE, CLOSE, RESOLVE = "_fork", "_merge", "_close", "_resolve"
+
+_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Thread = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Record(BaseModel):
+    """What all records have in common: unknown members are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def threads(self) -> tuple[str, ...]:
+        """The threads that it names, as tokens."""
+        return ()
+
+
+class Fork(Record):
+    """First message of a new thread: it goes on from history `at`, which `source` had once `at_sequence` was decided.
+
+    Sequence 0 stands for the empty history.
+    """
+
+    source: _Thread
+    at: _Id
+    at_sequence: Annotated[int, Field(ge=0, lt=2**63)]
+
+    def threads(self) -> tuple[str, ...]:
+        """The source."""
+        return (self.source,)
+
+
+class Merge(Record):
+    """On the thread that goes on: it takes over what `source` has and it has not. The message before is its `Close`."""
+
+    source: _Thread
+
+    def threads(self) -> tuple[str, ...]:
+        """The source."""
+        return (self.source,)
+
+
+class Close(Record):
+    """On the thread that ends: it is merged into `target`. The message after it on the stream is that `Merge`."""
+
+    target: _Thread
+
+    def threads(self) -> tuple[str, ...]:
+        """The target."""
+        return (self.target,)
+
+
+class Resolve(Record):
+    """On the thread of an obstruction: the side of thread `keep` stays, further merges leave the other out."""
+
+    obstruction: _Id
+    keep: _Thread
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+
+    def threads(self) -> tuple[str, ...]:
+        """The one whose side stays."""
+        return (self.keep,)
+
+
+RECORDS: dict[str, type[Record]] = {FORK: Fork, MERGE: Merge, CLOSE: Close, RESOLVE: Resolve}
+"""The records by step token."""
