@@ -17,8 +17,8 @@ from relmachine.hosts.dapr import DaprHost
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
 
-CURSOR = 1_000_000
-"""Where every thread stands after one turn."""
+CURSOR = 0
+"""Where every thread stands, below every hint: so each call takes a turn, and none is answered by what is known."""
 
 
 class WritingRounds:

@@ -105,6 +105,7 @@ def play(cluster: DaprCluster, scenario: Scenario) -> None:
 def test_the_other_node_takes_the_threads_of_one_that_is_killed_until_it_is_back(cluster: DaprCluster) -> None:
     async def scenario(cluster: DaprCluster, lines: dict[str, SidecarCaller]) -> None:
         moving = (await held(cluster, lines["b"]))["a"]
+        assert moving
         cluster.kill("node a")
         await gap(lines["b"], moving, "node killed")
         assert moving <= (await held(cluster, lines["b"]))["b"]
@@ -119,6 +120,7 @@ def test_the_other_node_takes_the_threads_of_one_that_is_killed_until_it_is_back
 def test_the_other_node_takes_the_threads_of_one_that_is_frozen_and_gives_them_back(cluster: DaprCluster) -> None:
     async def scenario(cluster: DaprCluster, lines: dict[str, SidecarCaller]) -> None:
         moving = (await held(cluster, lines["b"]))["a"]
+        assert moving
         cluster.signal("node a", signal.SIGSTOP)
         await gap(lines["b"], moving, "node frozen")
         assert moving <= (await held(cluster, lines["b"]))["b"]
@@ -132,6 +134,7 @@ def test_the_other_node_takes_the_threads_of_one_that_is_frozen_and_gives_them_b
 def test_a_node_whose_sidecar_is_killed_is_placed_again_by_the_next_one(cluster: DaprCluster) -> None:
     async def scenario(cluster: DaprCluster, lines: dict[str, SidecarCaller]) -> None:
         moving = (await held(cluster, lines["b"]))["a"]
+        assert moving
         cluster.kill("sidecar a")
         await gap(lines["b"], moving, "sidecar killed")
         cluster.start_sidecar("a")

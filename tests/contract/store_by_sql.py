@@ -191,6 +191,18 @@ class StoreBySql:
         statement = f"INSERT INTO {insert}" + (" LIMIT 1" if " FROM " in insert else "")
         assert self.attempt(statement) == refused
 
+    @pytest.mark.parametrize("table", ["thread_events", "receipts", "transitions", "outbox"])
+    def test_inside_a_commit_too_no_row_replaces_another(self, table: str) -> None:
+        opened = "INSERT INTO commits SELECT thread, head, seq, epoch, 'next', seq + 5 FROM threads"
+        (found,) = [item for item in self.tables() if item.name == table]
+        columns = ", ".join(found.columns)
+        later = ", ".join({"seq": "(SELECT seq + 1 FROM threads t WHERE t.thread = x.thread)"}.get(name, name)
+                          for name in found.columns)  # fmt: skip
+        row = f"INTO {table} ({columns}) SELECT {later.replace('step_key', '9')} FROM {table} x LIMIT 1"
+        assert self.attempt(opened, f"INSERT {row}") == 1
+        for way in ("INSERT", "INSERT OR REPLACE"):
+            assert self.attempt(opened, f"INSERT {row}", f"{way} {row}") == f"write_once: {table}"
+
     def test_a_row_for_a_missing_event_or_history_or_fiber_is_refused_inside_a_commit_too(self) -> None:
         opened = "INSERT INTO commits SELECT thread, head, seq, epoch, 'next', seq + 5 FROM threads LIMIT 1"
         place = self._place_column()

@@ -115,8 +115,6 @@ class DaprHost:
         """See `Host.advance`. Errors: what the node that holds the thread answered, or `unreachable`."""
         if self._closing:
             raise asyncio.CancelledError
-        if (known := self._cursors.reached(thread)) >= hint:
-            return known
         demand = self._waiting.get(thread)
         if demand is None:
             demand = self._waiting[thread] = _Demand(hint, asyncio.get_running_loop().create_future())

@@ -192,6 +192,25 @@ def test_what_is_known_to_be_decided_is_not_called_for() -> None:
     play(work, {"a": 1, "b": 1, "told": 8, "known": 5}, DaprBounds(calls_in_flight_max=1))
 
 
+def test_what_an_actor_on_another_node_answered_is_known() -> None:
+    async def work(desk: Desk) -> None:
+        asked: list[bytes] = []
+
+        async def elsewhere(thread: str, body: bytes) -> bytes:
+            asked.append(body)
+            return encode_outcome(Advanced(cursor=9))
+
+        desk.sidecar.call = elsewhere  # type: ignore[method-assign]
+        assert await desk.host.advance("a", 4) == 9
+        assert desk.host.reached("a") == 9
+        assert await desk.host.advance("a", 9) == 9
+        assert asked == [b"4"]
+        assert await desk.host.advance("a", 10) == 9
+        assert asked == [b"4", b"10"]
+
+    play(work, {})
+
+
 def test_an_actor_that_runs_twice_at_once_takes_turns_one_at_a_time() -> None:
     async def work(desk: Desk) -> None:
         desk.rounds.gate.set()

@@ -99,6 +99,11 @@ def on_lag(folder: Path, stream: Stream, work: Callable[[LagView, Store], Awaita
     asyncio.run(asyncio.wait_for(run(), 20))
 
 
+def is_about(seconds: float, age: float | None) -> bool:
+    """Whether it is that age, but for the time that the test itself may take on a busy machine."""
+    return age is not None and seconds <= age < seconds + 20
+
+
 BEGUN = ("a", "b", "c", "a", "b", "c")
 
 
@@ -107,10 +112,12 @@ def test_lanes_tell_newest_waiting_and_the_age_of_the_oldest(tmp_path: Path) -> 
         lanes = {lane.lane: lane for lane in (await view.most(0))[0]}
         steps = lanes["steps"]
         assert (steps.newest, steps.waiting, steps.undelivered, steps.unacknowledged) == (10, 4, 3, 1)
-        assert (steps.oldest_sequence, round(steps.oldest_seconds or 0)) == (7, 3)
+        assert steps.oldest_sequence == 7
+        assert is_about(3, steps.oldest_seconds)
         journal = lanes["journal"]
         assert (journal.newest, journal.waiting, journal.undelivered, journal.unacknowledged) == (5, 6, None, None)
-        assert (journal.oldest_sequence, round(journal.oldest_seconds or 0)) == (1, 9)
+        assert journal.oldest_sequence == 1
+        assert is_about(9, journal.oldest_seconds)
         assert (lanes["out"].waiting, lanes["rejected"].waiting) == (3, 0)
         assert (lanes["rejected"].oldest_sequence, lanes["rejected"].oldest_seconds) == (None, None)
 
@@ -122,7 +129,7 @@ def test_threads_that_lag_come_by_the_age_of_their_oldest_step(tmp_path: Path) -
         threads = (await view.most(5))[1]
         told = [(line.thread, line.cursor, line.newest, line.behind, line.oldest_sequence) for line in threads]
         assert told == [("b", 5, 7, 1, 7), ("a", 4, 9, 2, 8)], "c is not behind, new was not looked at"
-        assert round(threads[0].oldest_seconds or 0) == 3
+        assert is_about(3, threads[0].oldest_seconds)
 
     on_lag(tmp_path, Stream(*BEGUN, "b", "a", "a", "new"), work)
 
