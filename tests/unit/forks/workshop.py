@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import cast
 
 import orjson
@@ -54,11 +55,25 @@ class MemoryStream:
         own = self.threads.get(thread, [])
         return [message for message in own if after < message.sequence <= self.end][:limit]
 
-    async def read_many(self, requests: Sequence[tuple[str, int, int]]) -> Sequence[Sequence[Message]]:
-        return [await self.read(*request) for request in requests]
+    async def read_many(
+        self, requests: Sequence[tuple[str, int, int]], bytes_max: int | None = None
+    ) -> Sequence[Sequence[Message]]:
+        return [_bounded(await self.read(*request), bytes_max) for request in requests]
 
     async def message_at(self, sequence: int) -> Message | None:
         return self.messages[sequence - 1] if 0 < sequence <= self.end else None
+
+
+def _bounded(messages: Sequence[Message], bytes_max: int | None) -> Sequence[Message]:
+    """The first ones that fit together, one in any case."""
+    if bytes_max is None:
+        return messages
+    sizes = accumulate(len(message.body) for message in messages)
+    return [
+        message
+        for place, (message, size) in enumerate(zip(messages, sizes, strict=True))
+        if not place or size <= bytes_max
+    ]
 
 
 class NoFeeds:
