@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -18,6 +18,7 @@ from relmachine.stream.follow import FeedMessage
 from relmachine.stream.topology import FeedKind
 
 
+@example(noted=[("a", 1), ("b", 1), ("a", 1), ("c", 1)], capacity=2)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=60), st.integers(1, 8))
 def test_a_cursor_never_goes_back_and_the_oldest_are_forgotten(noted: list[tuple[str, int]], capacity: int) -> None:
     cursors = Cursors(capacity)
