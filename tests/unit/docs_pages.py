@@ -59,6 +59,11 @@ def code(cell: str) -> list[str]:
     return _CODE.findall(cell)
 
 
+def names(text: str, heading: str, column: int = 0) -> list[str]:
+    """What stands in backticks in a column of the tables under `heading`."""
+    return [name for row in rows(section(text, heading)) for name in code(row[column])]
+
+
 def anchors(text: str) -> set[str]:
     """The anchors of the headings in `text`, as the site makes them."""
     headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)

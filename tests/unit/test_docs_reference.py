@@ -31,12 +31,7 @@ from relmachine.store.opening import SCHEMA
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.topology import Topology
 from tests.contract.store_turns import Desk
-from tests.unit.docs_pages import blocks, code, page, rows, section
-
-
-def names(text: str, heading: str, column: int = 0) -> list[str]:
-    """What stands in backticks in a column of the tables under `heading`."""
-    return [name for row in rows(section(text, heading)) for name in code(row[column])]
+from tests.unit.docs_pages import blocks, code, names, page, rows, section
 
 
 def number(cell: str) -> float:

@@ -21,7 +21,7 @@ class DaprBounds:
     call_seconds_max: float = 5.0
     turn_seconds_max: float = 4.0
     calls_in_flight_max: int = 64
-    hints_in_hand_max: int = 512
+    hints_in_hand_max: int = 1024
     steps_per_round_max: int = 1024
     start_seconds_max: float = 30.0
     look_seconds: float = 0.05
