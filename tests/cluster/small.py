@@ -15,7 +15,7 @@ from relmachine.node.living import lives
 
 DEADLINE_SECONDS = 60.0
 
-STEADY = 'trap "say gone; exit 0" TERM; touch ready; say up; while :; do sleep 0.02; done'
+STEADY = 'trap "rm ready; say gone; exit 0" TERM; say up; touch ready; while :; do sleep 0.02; done'
 """Gets ready and runs until it is told to end."""
 
 
