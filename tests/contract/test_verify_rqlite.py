@@ -30,6 +30,7 @@ ROUNDS = 6
 RESTING = "rest"
 """A thread that nobody goes on with."""
 PAYLOAD = "(SELECT event_id FROM thread_events WHERE thread = 'rest' ORDER BY seq LIMIT 1)"
+NO_UTF8 = "CAST(x'22ff22' AS TEXT)"
 
 
 @pytest.fixture
@@ -110,26 +111,23 @@ def test_a_store_that_moves_is_right_and_seen_with_all_that_was_acknowledged(ser
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "value", "where", "differs"),
+    ("guard", "change", "differs"),
     [
-        ("events", "payload", "'{}'", f"event_id = {PAYLOAD}", "events.payload_digest"),
-        ("events", "payload", "CAST(x'22ff22' AS TEXT)", f"event_id = {PAYLOAD}", "cannot be computed"),
-        ("threads", "state", "'{}'", "thread = 'rest'", "threads.state"),
-        ("commits", "to_head", "'x'", "thread = 'rest' AND from_seq = 0", "the chain of heads"),
+        ("events_update", f"events SET payload = '{{}}' WHERE event_id = {PAYLOAD}", "events.payload_digest"),
+        ("events_update", f"events SET payload = {NO_UTF8} WHERE event_id = {PAYLOAD}", "cannot be computed"),
+        ("threads_state", "threads SET state = '{}' WHERE thread = 'rest'", "threads.state"),
+        ("commits_update", "commits SET to_head = 'x' WHERE thread = 'rest' AND from_seq = 0", "the chain of heads"),
     ],
 )
-def test_damage_is_found_while_the_store_moves(
-    server: RqliteServers, table: str, column: str, value: str, where: str, differs: str
-) -> None:
+def test_damage_is_found_while_the_store_moves(server: RqliteServers, guard: str, change: str, differs: str) -> None:
     """Also text that is no UTF-8, which the servers' JSON would have made whole again."""
 
     async def test() -> None:
         async with Moving.on(server) as moving:
             assert (await _verified(server)).ok
             node = server.servers[0]
-            if table != "threads":
-                assert node.execute(f"DROP TRIGGER {table}_update") == ""
-            assert node.execute(f"UPDATE {table} SET {column} = {value} WHERE {where}") == ""
+            assert node.execute(f"DROP TRIGGER {guard}") == ""
+            assert node.execute(f"UPDATE {change}") == ""
             before = moving.commits
             fault = (await _verified(server)).fault
             assert fault is not None

@@ -11,6 +11,7 @@ from typing import cast
 import orjson
 
 from relmachine.engine.turn import Engine
+from relmachine.errors import Code
 from relmachine.gates.constraints import ConstraintChecker
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.port import PolicyGate
@@ -26,7 +27,7 @@ from relmachine.kernel.control import CLOSE, FORK, MERGE, RESOLVE
 from relmachine.kernel.envelope import Candidate, Envelope, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow
-from relmachine.kernel.verdicts import Refusal
+from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.plan import Plan
 from relmachine.store.port import Store
 
@@ -99,9 +100,6 @@ class Everybody:
         self.asked: list[tuple[str, str]] = []
 
     async def decide(self, steps: Sequence[Candidate]) -> Sequence[Refusal | None]:
-        from relmachine.errors import Code
-        from relmachine.kernel.verdicts import GateName
-
         self.asked += [(step.step, step.thread) for step in steps]
         no = Refusal(Code.POLICY_DENIED, GateName.POLICY, "ask whoever keeps the grants", {"reasons": ["principal"]})
         return [no if step.principal == "nobody" else None for step in steps]

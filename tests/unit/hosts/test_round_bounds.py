@@ -17,6 +17,7 @@ from relmachine.gates.constraints import ConstraintChecker
 from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
+from relmachine.hosts.control_turns import ControlTurns
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
 from relmachine.hosts.threads import HotThreads
@@ -85,7 +86,10 @@ def round_of(
         hot, values = HotThreads(plan, real, 100), HotValues(plan, real, 100)
         checker, relay = ConstraintChecker(plan, limits), Relay(real, cast(NatsFeeds, None))
         policy = RegoPolicy(plan.machine)
-        stages = Stages(plan, limits, hot, values, reader, gate, cast(Any, store), policy, engine, checker, relay)
+        no_records = cast(ControlTurns, None)
+        stages = Stages(
+            plan, limits, hot, values, reader, gate, cast(Any, store), policy, engine, checker, relay, no_records
+        )
         try:
             await work(Rounds(stages), store)
         finally:

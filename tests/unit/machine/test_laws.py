@@ -313,7 +313,8 @@ def test_a_broken_machine_is_named_with_law_and_witness(
 
 
 def test_every_law_is_broken_by_some_machine_here() -> None:
-    assert {law for law, _, _ in BROKEN} == set(Law) - {Law.CONFIRMATION_APART}
+    """But a warning, and tables, which `test_explicit` breaks."""
+    assert {law for law, _, _ in BROKEN} == set(Law) - {Law.CONFIRMATION_APART, Law.TABLES_LAWFUL}
 
 
 def test_a_process_beside_another_kind_is_a_warning() -> None:

@@ -82,7 +82,7 @@ def body(id: str) -> bytes:
 def test_a_store_that_does_not_answer_leaves_repeats_to_the_turn(how: str) -> None:
     async def work(interface: Interface, store: Store, stream: Stream) -> None:
         store.how = asyncio.Event() if how == "silent" else RelmError(Code.UNREACHABLE, "start it")
-        assert await interface.submit("t", [body("1")]) == [Accepted("t", 1, duplicate=False)]
+        assert await interface.submit("t", [body("1")]) == [Accepted("t", 1, duplicate=False, key='["s","1"]')]
         assert len(stream.published) == 1
         assert interface.door.undecided == 1
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 
@@ -15,6 +15,7 @@ import pytest
 from relmachine.errors import Code, RelmError
 from relmachine.store.opening import SCHEMA
 from relmachine.store.verify import Report, verify
+from tests.unit.forks.joined_store import joined
 from tests.unit.store.stored import ask, eventful, tamper
 
 Cell = bytes | int
@@ -39,17 +40,22 @@ UNKNOWABLE = {
 """Columns of which some cells can be changed to another that may be right, and why; store/DESIGN.md lists them too."""
 
 
-EMPTY = {
-    "held",
-    "decisions",
-    "iterations",
-    "obstructions",
-    "units",
-    "peers",
-    "revocations",
-    "fence_refusals",
+EMPTY = {"held", "decisions", "iterations", "units", "peers", "revocations", "fence_refusals"}
+"""Tables that nothing fills. What `fence_refusals` counts, where nodes share servers, is nothing an event tells."""
+
+RECORDS = {"controls", "obstructions", "resolutions"}
+"""Tables that only control records fill."""
+
+JOINED = RECORDS | {
+    "thread_events",
+    "threads",
+    "histories",
+    "history_extensions",
+    "receipts",
+    "rejections",
+    "transitions",
 }
-"""Tables that turns leave empty. What `fence_refusals` counts, where nodes share servers, is nothing an event tells."""
+"""Tables in which control records leave rows of another kind than steps do."""
 
 
 def _columns() -> list[tuple[str, str]]:
@@ -61,10 +67,25 @@ def _columns() -> list[tuple[str, str]]:
     return found
 
 
+MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined}
+CELLS = [
+    ("records" if records else "steps", table, column)
+    for table, column in _columns()
+    for records in (False, True)
+    if (table in JOINED if records else table not in RECORDS)
+]
+"""Which store, which column."""
+
+
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("store") / "store.db"
-    eventful(place)
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """A file with every kind of row that steps leave, and one with those of control records."""
+    folder = tmp_path_factory.mktemp("stores")
+    return {name: _made(folder / f"{name}.db", make) for name, make in MADE.items()}
+
+
+def _made(place: Path, make: Callable[[Path], object]) -> Path:
+    make(place)
     tamper(place)
     connection = sqlite3.connect(place)
     connection.execute("PRAGMA journal_mode = DELETE")
@@ -145,9 +166,11 @@ def _may_be_right(table: str, column: str, row: Row, value: Cell, others: list[C
     return (table, column) in UNKNOWABLE
 
 
-@pytest.mark.parametrize(("table", "column"), _columns(), ids=str)
-def test_a_changed_cell_is_found(good: Path, tmp_path: Path, table: str, column: str) -> None:
-    random = Random(f"{table}.{column}")
+@pytest.mark.parametrize(("store", "table", "column"), CELLS, ids=str)
+def test_a_changed_cell_is_found(
+    stores: Mapping[str, Path], tmp_path: Path, store: str, table: str, column: str
+) -> None:
+    good, random = stores[store], Random(f"{table}.{column}")
     rows = _rows(good, table)
     assert bool(rows) != (table in EMPTY)
     others = sorted({row[column] for row in rows}, key=repr)
@@ -161,8 +184,8 @@ def test_a_changed_cell_is_found(good: Path, tmp_path: Path, table: str, column:
 
 
 @pytest.mark.parametrize("table", sorted(EMPTY - {"fence_refusals"}))
-def test_a_row_that_no_turn_writes_is_found(good: Path, tmp_path: Path, table: str) -> None:
-    path = Path(shutil.copy(good, tmp_path / "store.db"))
+def test_a_row_that_no_turn_writes_is_found(stores: Mapping[str, Path], tmp_path: Path, table: str) -> None:
+    path = Path(shutil.copy(stores["steps"], tmp_path / "store.db"))
     connection = sqlite3.connect(path)
     count = len(connection.execute(f"PRAGMA table_info({table})").fetchall())
     connection.close()
