@@ -13,7 +13,7 @@ from tests.unit.forks.workshop import Workshop
 
 
 def joined(path: Path) -> None:
-    """`a`, its fork `b`, merged once an obstruction is resolved, and `c`, merged at once; `d` stays open, obstructed."""
+    """Thread `a`, its fork `b`, merged once an obstruction is resolved, and `c`, merged at once; `d` stays open."""
 
     async def write() -> None:
         store = SqliteStore.open(path, desk())
