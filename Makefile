@@ -37,7 +37,8 @@ test: setup  ## the suite but for what needs a machine of its own; builds the se
 mutations: setup  ## every law of the constraint layer broken 200 times in the permit log: some five minutes of CPU
 	$(PYTHON) -m tests.mutations $(ARGS)
 
-test-cluster: servers  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
+test-cluster: setup  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
+	$(VENV)/bin/relm servers build
 	RELM_REQUIRE_CLUSTER=1 $(PYTHON) -m pytest tests/cluster -s -m whole_cluster $(ARGS)
 
 test-compose: setup  ## the cluster in containers, in a Docker engine of its own: minutes, and needs root
@@ -53,7 +54,8 @@ verify: setup  ## format, lint, types, layers, tests
 bench: setup  ## workload W against the raw floor, in one run
 	$(PYTHON) -m bench $(ARGS)
 
-bench-cluster: servers  ## workload W on three nodes: settled steps/s, latency, who spends the CPU; on an idle machine
+bench-cluster: setup  ## workload W on three nodes: settled steps/s, latency, who spends the CPU; on an idle machine
+	$(VENV)/bin/relm servers build
 	$(PYTHON) -m bench.cluster $(ARGS)
 
 docs: setup  ## the documentation site, into site/

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 
 from relmachine.cluster.logins import Logins
 from relmachine.cluster.nats_config import NatsMember, nats_config
+from relmachine.kernel.control import RECORDS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.stream.accounts import LoginName
@@ -219,6 +220,7 @@ OTHERS = [
     "relm.desk.telemetry.theirs",
     "relm.desk.step.theirs",
     "relm.desk.step.theirs.first.more",
+    *(NAMES.step_subject("theirs", token) for token in RECORDS),
     "relm.other.step.theirs.first",
     f"$JS.ACK.{STEPS}.relm_store.1.1.1.1.1",
     "$SYS.REQ.USER.INFO",
@@ -245,6 +247,25 @@ def test_a_publisher_may_ask_and_publish_nothing_else(server: Server) -> None:
                 assert any(f'"{subject}"'.lower() in told for told in stranger.forbidden), subject
             assert (at_core.heard, answers.heard) == ([], [])
             assert await contents(stream) == before
+
+    run(test())
+
+
+def test_a_publisher_that_guesses_a_step_cannot_pass_it_off_as_a_repeat(server: Server) -> None:
+    """It knows thread, bytes and the rule of ids; with one id for all logins the node's step would be lost."""
+
+    async def test() -> None:
+        async with server.stream() as stream, server.connected("publisher") as stranger:
+            guessed = step(uuid4().hex, 1)
+            subject = NAMES.step_subject(guessed.thread, guessed.step_token)
+            header = {"Nats-Msg-Id": guessed.message_id}
+            await stranger.client.request(subject, b"squatting", timeout=5, headers=header)
+            (published,) = await stream.publisher.publish([guessed])
+            assert not published.duplicate
+            bodies = [message.body for message in await stream.reader.read(guessed.thread, 0, 9)]
+            assert bodies == [b"squatting", guessed.body]
+            (again,) = await stream.publisher.publish([guessed])
+            assert again.duplicate
 
     run(test())
 
@@ -344,6 +365,6 @@ def test_the_configuration_holds_every_subject_that_is_printed_and_no_other(tmp_
     quoted = {part for part in text.split('"')[1::2] if part.startswith(("relm.", "_INBOX", "$"))}
     printed: set[str] = set()
     for account in DESCRIBED.accounts:
-        printed |= {*(account.publish or ()), *(account.subscribe or ())}
+        printed |= {*(account.publish or ()), *account.publish_denied, *(account.subscribe or ())}
         printed |= {subject for subject, _ in (*account.exports, *account.imports)}
     assert quoted == printed

@@ -88,10 +88,10 @@ def _subjects(subjects: Sequence[Subject]) -> Table:
 
 
 def _accounts(accounts: Sequence[Account]) -> Table:
-    columns = ("account", "login", "for", "JetStream", "publishes", "hears", "exports", "imports")
+    columns = ("account", "login", "for", "JetStream", "publishes", "but not", "hears", "exports", "imports")
     made = table(*columns, title="Accounts of a server that untrusted publishers reach (relm up)")
     for item in accounts:
-        lists = [_all_or(item.publish), _all_or(item.subscribe)]
+        lists = [_all_or(item.publish), " ".join(item.publish_denied), _all_or(item.subscribe)]
         lists += [" ".join(subject for subject, _ in pairs) for pairs in (item.exports, item.imports)]
         jetstream = "yes" if item.jetstream else "no"
         made.add_row(item.name, item.login, item.who, jetstream, *map(cell, lists))

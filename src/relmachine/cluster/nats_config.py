@@ -97,10 +97,14 @@ def _account(account: Account, login: Login) -> str:
 def _permissions(account: Account) -> str:
     """What the login is held to; nothing where it may do all that its account reaches."""
     held = {"publish": account.publish, "subscribe": account.subscribe}
-    quoted = {
-        action: ", ".join(f'"{subject}"' for subject in subjects)
+    denied = f", deny: [{_quoted(account.publish_denied)}]" if account.publish_denied else ""
+    parts = ", ".join(
+        f"{action}: {{ allow: [{_quoted(subjects)}]{denied if action == 'publish' else ''} }}"
         for action, subjects in held.items()
         if subjects is not None
-    }
-    parts = ", ".join(f"{action}: {{ allow: [{subjects}] }}" for action, subjects in quoted.items())
+    )
     return f", permissions: {{ {parts} }}" if parts else ""
+
+
+def _quoted(subjects: Sequence[str]) -> str:
+    return ", ".join(f'"{subject}"' for subject in subjects)

@@ -3,6 +3,7 @@
 Each account is a world of its own: what is published in one is heard in another only through an import of what that one
 exports. The streams live in `CORE`. `PUBLISHERS` has no JetStream, and reaches one service of `CORE`: the subjects of
 steps. So its users can neither read what others publish nor ask or change anything about streams, whatever they send.
+Control records are for nodes to publish, for those whom they let: a merge closes a thread for everybody.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from relmachine.kernel.control import RECORDS
 from relmachine.stream.topology import Topology
 
 LoginName = Literal["core", "publisher", "system"]
@@ -21,8 +23,9 @@ INBOXES = "_INBOX.>"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account with its one login. `publish` and `subscribe` are all that the login may do; None is everything that
-    its account reaches. `exports` are subjects that `to` may import, `imports` subjects of another account.
+    """An account with its one login. `publish` and `subscribe` are all that the login may do, but for `publish_denied`;
+    None is everything that its account reaches. `exports` are subjects that `to` may import, `imports` subjects of
+    another account.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Account:
     system: bool = False
     publish: tuple[str, ...] | None = None
     subscribe: tuple[str, ...] | None = None
+    publish_denied: tuple[str, ...] = ()
     exports: tuple[tuple[str, str], ...] = ()
     """(subject, account that may import it)"""
     imports: tuple[tuple[str, str], ...] = ()
@@ -63,6 +67,7 @@ def accounts(topology: Topology) -> Sequence[Account]:
             login="publisher",
             who="agents that nobody trusts",
             publish=(steps,),
+            publish_denied=tuple(topology.step_subject("*", token) for token in RECORDS),
             subscribe=(INBOXES,),
             imports=((steps, "CORE"),),
         ),

@@ -113,6 +113,12 @@ def without_logins(address: str) -> str:
     return re.sub(r"(^|//|,\s*)[^/,@\s]*@", r"\1", address)
 
 
+def password_in(address: str) -> str:
+    """The first password in the address, empty when it has none."""
+    found = re.search(r"//[^/@,:\s]*:([^/@,\s]+)@", address)
+    return found[1] if found else ""
+
+
 def unreachable(address: str, error: BaseException) -> RelmError:
     """The error for a stream that does not answer."""
     url = without_logins(address)

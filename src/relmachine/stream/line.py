@@ -10,7 +10,7 @@ import asyncio
 
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.connecting import connect
-from relmachine.stream.connection import Connection, unreachable
+from relmachine.stream.connection import Connection, password_in, unreachable
 
 _NAME = "relm publisher"
 
@@ -37,6 +37,11 @@ class Line:
     def url(self) -> str:
         """Where it leads."""
         return self._connection.url
+
+    @property
+    def password(self) -> str:
+        """What the server knows its login by; empty without one."""
+        return password_in(self._connection.address)
 
     @property
     def body_bytes_max(self) -> int:

@@ -39,6 +39,14 @@ def message_id(thread: str, body: bytes) -> str:
     return digest("message", thread, digest_bytes(body))[:32]
 
 
+def guarded(message_id: str, password: str) -> str:
+    """The id as the stream gets it: only who knows the login's password can make it.
+
+    Otherwise whoever may publish, and guesses a step's bytes, could have the window swallow it as a repetition.
+    """
+    return digest("login", password, message_id)[:32] if password else message_id
+
+
 class NatsPublisher:
     """The `Publisher` port. Make it with `start`; safe for many tasks at once, each call keeps its own order."""
 
@@ -48,6 +56,7 @@ class NatsPublisher:
         self._bounds = line.bounds
         self._windows = asyncio.Semaphore(self._bounds.batches_in_flight_max)
         self._singles = asyncio.Semaphore(limits.publishes_in_flight_max)
+        self._password = line.password
         self._name = token_hex(6)
         self._batches = count()
         self._repeats = False
@@ -147,7 +156,7 @@ class NatsPublisher:
         return stored
 
     def _parcel(self, step: Outgoing, batch: str | None = None, number: int = 0) -> Parcel:
-        headers = {"Nats-Msg-Id": step.message_id} if step.message_id else {}
+        headers = {"Nats-Msg-Id": guarded(step.message_id, self._password)} if step.message_id else {}
         if batch is not None:
             headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
         subject = self._topology.step_subject(step.thread, step.step_token)

@@ -3,12 +3,14 @@ random windows and losses through the functions that choose what to send."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relmachine.stream.bounds import StreamBounds
+from relmachine.stream.connection import password_in
 from relmachine.stream.port import Outgoing, Published
-from relmachine.stream.publisher import message_id
+from relmachine.stream.publisher import guarded, message_id
 from relmachine.stream.windows import unfinished, windows
 
 
@@ -38,3 +40,22 @@ def test_a_message_id_names_thread_and_body() -> None:
     ids = {message_id(thread, body) for thread in ("a", "b") for body in (b"1", b"2")}
     assert len(ids) == 4
     assert message_id("a", b"1") == message_id("a", b"1")
+
+
+def test_the_id_on_the_stream_is_of_the_login() -> None:
+    one = message_id("a", b"1")
+    assert len({one, guarded(one, "first"), guarded(one, "second")}) == 3
+    assert guarded(one, "") == one
+
+
+@pytest.mark.parametrize(
+    ("address", "password"),
+    [
+        ("nats://core:s3-c_ret@127.0.0.1:4222", "s3-c_ret"),
+        ("nats://127.0.0.1:1,nats://core:one@127.0.0.1:2, nats://core:two@h:3", "one"),
+        ("nats://token@127.0.0.1:4222", ""),
+        ("127.0.0.1:4222", ""),
+    ],
+)
+def test_the_password_is_read_out_of_an_address(address: str, password: str) -> None:
+    assert password_in(address) == password
