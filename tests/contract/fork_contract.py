@@ -47,6 +47,9 @@ WRITES = (
     "UPDATE controls SET payload = '{}'",
     "DELETE FROM controls",
     "INSERT OR REPLACE INTO controls SELECT thread, seq, record, 'x', payload, evidence FROM controls",
+    "INSERT INTO controls SELECT thread, seq + 99, record, step_key, payload, evidence FROM controls",
+    "INSERT INTO obstructions SELECT 'o', thread, other, seq, disagreement, field, witness, left_side, right_side"
+    " FROM obstructions",
     "UPDATE obstructions SET other = 'x'",
     "DELETE FROM obstructions",
     "UPDATE resolutions SET keep = 'x'",
@@ -80,7 +83,7 @@ async def prepared(workshop: Workshop) -> str:
     return head
 
 
-class ForkContract:
+class ForkStore:
     """Adapters say how a store is opened and how somebody writes to it who goes round the code."""
 
     def open(self, plan: Plan, limits: Limits | None = None) -> Awaitable[Store]:
@@ -107,6 +110,8 @@ class ForkContract:
 
         asyncio.run(work())
 
+
+class ForkContract(ForkStore):
     def test_a_fork_has_the_past_of_its_source(self) -> None:
         async def test(workshop: Workshop) -> None:
             at = await prepared(workshop)

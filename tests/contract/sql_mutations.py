@@ -68,6 +68,8 @@ def _statements(table: Table, row: Row, column: str, value: Cell) -> Iterator[tu
     yield "update", f"UPDATE {table.name} {place}"
     yield "update or replace", f"UPDATE OR REPLACE {table.name} {place}"
     changed = {**row, column: value}
+    if changed in table.rows:  # a row that is all key and there already: it is replaced by itself
+        return
     if table.number is not None and column != table.number:
         del changed[table.number]  # another number, or the row would only meet itself
     columns, values = ", ".join(changed), ", ".join(map(literal, changed.values()))

@@ -13,20 +13,22 @@ import pytest
 
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
-from relmachine.store.port import Committed, Store
+from relmachine.store.port import Store
 from relmachine.store.verify import guards, verify
 from tests import permit
 from tests.contract.sql_mutations import Cell, Table, accepted, literal
-from tests.mutations import real
+from tests.contract.store_filled import fill
 from tests.unit.docs_pages import code, page, rows, section
 
-THREADS = 40
 LIMITS = Limits(fiber_table_elements_max=17, section_snapshot_every=1)
 NEVER_WRITTEN = {"decisions", "held", "iterations", "peers", "revocations", "units"}
 """Relations that no turn of a machine with claims writes."""
-OTHERS = {"controls", "obstructions", "resolutions", "fence_refusals"}
-"""Relations that these threads do not come to."""
-SNAPSHOT = "a section snapshot is of where its thread stands"
+OTHERS = {"fence_refusals", "under_way"}
+"""Counted by a store that several servers share; empty between transactions."""
+OPENED = "INSERT INTO commits SELECT thread, head, seq, epoch, 'next', seq + 5 FROM threads LIMIT 1"
+"""A commit under way."""
+A_RESOLUTION = "a resolution is of an obstruction"
+SNAPSHOT = "a section snapshot is of where a commit ends"
 
 
 class StoreBySql:
@@ -46,16 +48,12 @@ class StoreBySql:
 
     @pytest.fixture(autouse=True)
     def _filled(self, _place: None) -> None:
-        turns = [turn for turn in real.turns() if turn.rejections][:3]
-        turns += [turn for turn in real.turns() if turn not in turns][:THREADS]
-
-        async def fill() -> None:
+        async def filled() -> None:
             store = await self.open(permit.plan(), LIMITS)
-            outcomes = await store.commit(turns)
-            assert all(isinstance(outcome, Committed) for outcome in outcomes)
+            await fill(store)
             await store.close()
 
-        asyncio.run(fill())
+        asyncio.run(filled())
 
     def tables(self) -> list[Table]:
         """Every table as it stands."""
@@ -76,7 +74,8 @@ class StoreBySql:
         tables = self.tables()
         assert {table.name for table in tables if not table.rows} <= NEVER_WRITTEN | OTHERS
         found = accepted([table for table in tables if table.rows], self.attempt, Random(3))
-        assert {(table, way, column) for (table, way), columns in found.items() for column in columns} == on_page()
+        ways = {(table, way, column) for (table, way), columns in found.items() for column in columns}
+        assert (ways - on_page(), on_page() - ways) == (set(), set())
 
     @pytest.mark.parametrize(
         "table", ["events", "section_snapshots", "histories", "event_claims", "history_extensions"]
@@ -144,6 +143,7 @@ class StoreBySql:
         assert self.attempt(receipt) in ("outside a commit: receipts", "write_once: receipts")
         copied = "genesis, step, step_key, tier, payload, payload_digest, contributions_digest, parents, plan_digest"
         assert self.attempt(
+            opened,
             f"INSERT INTO events SELECT 'new', {copied}, 'OPEN>ACTIVE>COMMIT>COMMIT>CLOSE', verdicts, NULL FROM events"
             " WHERE parents = '[]' LIMIT 1"
         ) == "terminal: an event is a step that was committed, once"  # fmt: skip
@@ -185,15 +185,17 @@ class StoreBySql:
             ("commutation SELECT name, 'new' FROM steps", "sealed: commutation"),
             ("accord_fields VALUES ('new', 'string', 'union')", "sealed: accord_fields"),
             ("meta VALUES ('new', 'x')", "sealed: meta"),
+            ("resolutions SELECT 'missing', thread, seq + 1, '', '', '' FROM threads", A_RESOLUTION),
         ],
     )  # fmt: skip
     def test_a_row_without_what_it_needs_is_refused(self, insert: str, refused: str) -> None:
         statement = f"INSERT INTO {insert}" + (" LIMIT 1" if " FROM " in insert else "")
-        assert self.attempt(statement) == refused
+        assert self.attempt(OPENED, statement) == refused
+        assert isinstance(self.attempt(statement), str)
 
     @pytest.mark.parametrize("table", ["thread_events", "receipts", "transitions", "outbox"])
     def test_inside_a_commit_too_no_row_replaces_another(self, table: str) -> None:
-        opened = "INSERT INTO commits SELECT thread, head, seq, epoch, 'next', seq + 5 FROM threads"
+        opened = OPENED.replace("LIMIT 1", "WHERE thread NOT IN (SELECT thread FROM controls WHERE record = '_close')")
         (found,) = [item for item in self.tables() if item.name == table]
         columns = ", ".join(found.columns)
         later = ", ".join({"seq": "(SELECT seq + 1 FROM threads t WHERE t.thread = x.thread)"}.get(name, name)
@@ -204,7 +206,7 @@ class StoreBySql:
             assert self.attempt(opened, f"INSERT {row}", f"{way} {row}") == f"write_once: {table}"
 
     def test_a_row_for_a_missing_event_or_history_or_fiber_is_refused_inside_a_commit_too(self) -> None:
-        opened = "INSERT INTO commits SELECT thread, head, seq, epoch, 'next', seq + 5 FROM threads LIMIT 1"
+        opened = OPENED
         place = self._place_column()
         row = f"INSERT INTO thread_events SELECT thread, seq + 1, {{}}, {{}}, '{{{{}}}}'{place} FROM threads LIMIT 1"
         an_event = "(SELECT event_id FROM events LIMIT 1)"
@@ -214,16 +216,18 @@ class StoreBySql:
         assert self.attempt(row.format(an_event, "head")) == "outside a commit: thread_events"
         histories = [str(name) for name, _ in self.asked("SELECT name, 1 FROM pragma_table_info('histories')")]
         new = {"history_id": "'new'", "number": "1000000", "fiber_id": "'missing'"}
+        new |= {"thread": "(SELECT thread FROM under_way)", "seq": "(SELECT to_seq FROM under_way)"}
         values = ", ".join(new.get(name, name) for name in histories)
         history = f"INSERT INTO histories SELECT {values} FROM histories WHERE depth = 3 LIMIT 1"
-        assert self.attempt(history) == "missing: fibers"
+        assert self.attempt(opened, history) == "missing: fibers"
         history = history.replace("'missing'", "fiber_id")
-        assert self.attempt(history) == 1
-        assert self.attempt(history, "INSERT INTO history_extensions VALUES (1000000, 't02', 'missing')") == (
+        assert self.attempt(opened, history) == 1
+        assert self.attempt(history) == "outside a commit: histories"
+        assert self.attempt(opened, history, "INSERT INTO history_extensions VALUES (1000000, 't02', 'missing')") == (
             "missing: histories"
         )
         deeper = "SELECT 1000000, 't02', history_id FROM histories WHERE depth = 5 LIMIT 1"
-        assert self.attempt(history, f"INSERT INTO history_extensions {deeper}") == (
+        assert self.attempt(opened, history, f"INSERT INTO history_extensions {deeper}") == (
             "a history is one deeper than the one it extends"
         )
 

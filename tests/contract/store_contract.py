@@ -40,6 +40,13 @@ WRITE_ONCE = {
 }
 
 
+HALF_A_TURN = (
+    "INSERT INTO threads (thread, label, head, epoch, seq, state) VALUES ('mine', 'mine', 'h', 0, 0, '{}')",
+    "INSERT INTO commits VALUES ('mine', 'h', 0, 0, 'next', 999)",
+)
+"""A commit of a thread that does not move: what it takes to write where turns write."""
+
+
 class StoreContract:
     """Adapters say how a store is opened and how somebody writes to it who goes round the code."""
 

@@ -3,6 +3,8 @@ Method: tests that every store adapter inherits."""
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from relmachine.store.port import Committed, Stale, Store
 from tests.contract.store_contract import StoreContract
 from tests.contract.store_turns import Desk
@@ -18,6 +20,18 @@ class OutboxContract(StoreContract):
             assert sorted(found) == sorted(rows)
             assert [row.seq for row in found] == sorted(row.seq for row in rows)
             assert await store.unsent(2) == found[:2]
+            sizes = list(accumulate(len(row.body.encode()) for row in found))
+            for bytes_max, rows_in in (
+                (1, 1),
+                (sizes[0], 1),
+                (sizes[0] + 1, 2),
+                (sizes[2], 3),
+                (sizes[-1] + 1, len(found)),
+            ):
+                assert list(await store.unsent(100, bytes_max=bytes_max)) == list(found[:rows_in]), bytes_max
+            mine = [row for row in found if row.thread == "a"]
+            assert list(await store.unsent(100, ["a"], bytes_max=1)) == mine[:1]
+            assert list(await store.unsent(2, ["a"])) == mine[:2]
             assert list(await store.unsent(100, ["a", "nobody"])) == [row for row in found if row.thread == "a"]
             assert list(await store.unsent(100, [])) == []
             assert await store.commit([made.notes("a", 1)], found[:2]) == [Committed("a")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from relmachine.algebra.identity import digest
 from relmachine.errors import Code
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate, step_key

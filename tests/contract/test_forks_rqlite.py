@@ -10,7 +10,8 @@ import pytest
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.store.rqlite.store import RqliteStore
-from tests.contract.fork_contract import ForkContract
+from tests.contract.fork_contract import ForkContract, ForkStore
+from tests.contract.resolution_contract import ResolutionContract
 from tests.contract.rqlite_servers import RqliteServers
 
 pytestmark = pytest.mark.process
@@ -25,8 +26,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RqliteServers]
         servers.end()
 
 
-class TestForksOnRqlite(ForkContract):
-    """The contract."""
+class Server(ForkStore):
+    """A store on one server."""
 
     @pytest.fixture(autouse=True)
     def _empty(self, servers: RqliteServers) -> None:
@@ -38,3 +39,9 @@ class TestForksOnRqlite(ForkContract):
 
     def raw(self, statement: str) -> str:
         return self.servers.servers[0].execute(statement)
+
+
+class TestForksOnRqlite(Server, ForkContract): ...
+
+
+class TestResolutionsOnRqlite(Server, ResolutionContract): ...

@@ -10,11 +10,12 @@ import pytest
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.store.sqlite import SqliteStore
-from tests.contract.fork_contract import ForkContract
+from tests.contract.fork_contract import ForkContract, ForkStore
+from tests.contract.resolution_contract import ResolutionContract
 
 
-class TestForksOnSqlite(ForkContract):
-    """The contract."""
+class File(ForkStore):
+    """A store in one file."""
 
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path) -> None:
@@ -33,3 +34,9 @@ class TestForksOnSqlite(ForkContract):
         finally:
             connection.close()
         return ""
+
+
+class TestForksOnSqlite(File, ForkContract): ...
+
+
+class TestResolutionsOnSqlite(File, ResolutionContract): ...

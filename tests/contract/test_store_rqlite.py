@@ -26,6 +26,7 @@ from tests.contract.store_commits_contract import CommitsContract
 from tests.contract.store_contract import StoreContract
 from tests.contract.store_deciding_contract import DecidingContract
 from tests.contract.store_fencing_contract import FencingContract
+from tests.contract.store_forestalled_contract import ForestalledContract
 from tests.contract.store_opening_contract import OpeningContract
 from tests.contract.store_outbox_contract import OutboxContract
 from tests.contract.store_selecting_contract import SelectingContract
@@ -66,6 +67,9 @@ class TestSelecting(Server, SelectingContract): ...
 
 
 class TestWriteOnce(Server, WriteOnceContract): ...
+
+
+class TestForestalled(Server, ForestalledContract): ...
 
 
 class TestOpening(Server, OpeningContract): ...

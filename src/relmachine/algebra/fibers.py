@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from relmachine.algebra.identity import digest
-from relmachine.algebra.laws import Law, Violation
+from relmachine.algebra.laws import BrokenLaw, Law
 from relmachine.algebra.nuclei import close, commutation_violation
 from relmachine.algebra.posets import Poset, bits
 from relmachine.algebra.restrictions import Restriction, nucleus_mismatch, restriction
@@ -46,13 +46,13 @@ class Fiber:
         """The points with their order; its `implies`, `meet` and `join` are the fiber's."""
         return Poset(self.points, self.up)
 
-    def violation(self) -> Violation | None:
+    def violation(self) -> BrokenLaw | None:
         """The first law that the order or the two nuclei break; None when this is a fiber."""
         broken = self.poset.violation()
         if broken is not None:
             return broken
         if (self.saturation | self.transfer) & ~self.poset.top:
-            return Violation(Law.POINTS, self.points)
+            return BrokenLaw(Law.POINTS, self.points)
         return commutation_violation(self.poset, self.transfer, self.saturation)
 
     def saturate(self, element: int) -> int:
@@ -80,11 +80,11 @@ class Fiber:
         elements = self.elements(limit)
         return None if elements is None else tuple(a for a in elements if self.settle(a) == a)
 
-    def restrict(self, smaller: Fiber) -> Restriction | Violation:
+    def restrict(self, smaller: Fiber) -> Restriction | BrokenLaw:
         """ρ: a ↦ a ∩ P onto the fiber of an earlier history, or the law that such a map would break."""
         here, there = self.poset, smaller.poset
         outcome = restriction(here, there)
-        if isinstance(outcome, Violation):
+        if isinstance(outcome, BrokenLaw):
             return outcome
         return (
             nucleus_mismatch(Law.RESTRICTION_SATURATE, here, self.saturation, there, smaller.saturation)

@@ -72,11 +72,6 @@ def set_add(accumulator: int, *element: str) -> int:
     return (accumulator + _hash_to_sum(element)) & _SET_MASK
 
 
-def set_remove(accumulator: int, *element: str) -> int:
-    """Inverse of `set_add`: used to take the overlap away when two sets are united."""
-    return (accumulator - _hash_to_sum(element)) & _SET_MASK
-
-
 def set_digest(accumulator: int) -> str:
     """SHA-256 of the accumulator: the digest of the set."""
     return digest_bytes(accumulator.to_bytes(_SET_BYTES))

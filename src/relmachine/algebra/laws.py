@@ -13,9 +13,6 @@ class Law(StrEnum):
     REFLEXIVE = "reflexive"
     TRANSITIVE = "transitive"
     ANTISYMMETRIC = "antisymmetric"
-    EXTENSIVE = "extensive"
-    IDEMPOTENT = "idempotent"
-    MEET_PRESERVING = "meet_preserving"
     COMMUTING = "commuting"
     RESTRICTION_IMPLIES = "restriction_implies"
     RESTRICTION_SATURATE = "restriction_saturate"
@@ -23,7 +20,7 @@ class Law(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class BrokenLaw:
     """One broken law with its witness: `points` by name, `elements` each as the sorted names of its points."""
 
     law: Law

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from relmachine.algebra.laws import Law, Violation
+from relmachine.algebra.laws import BrokenLaw, Law
 from relmachine.errors import Code, RelmError
 
 
@@ -55,21 +55,21 @@ class Poset:
                     up[index] = mask | up[middle]
         return cls(points, tuple(up))
 
-    def violation(self) -> Violation | None:
+    def violation(self) -> BrokenLaw | None:
         """The first law of a partial order that the masks break; None when they are one."""
         if len(self.up) != len(self.points) or len(set(self.points)) != len(self.points):
-            return Violation(Law.POINTS, self.points)
+            return BrokenLaw(Law.POINTS, self.points)
         for index, mask in enumerate(self.up):
             if mask & ~self.top:
-                return Violation(Law.POINTS, (self.points[index],))
+                return BrokenLaw(Law.POINTS, (self.points[index],))
             if not mask >> index & 1:
-                return Violation(Law.REFLEXIVE, (self.points[index],))
+                return BrokenLaw(Law.REFLEXIVE, (self.points[index],))
         for index, mask in enumerate(self.up):
             for middle in bits(mask):
                 for beyond in bits(self.up[middle] & ~mask):
-                    return Violation(Law.TRANSITIVE, (self.points[index], self.points[middle], self.points[beyond]))
+                    return BrokenLaw(Law.TRANSITIVE, (self.points[index], self.points[middle], self.points[beyond]))
                 if middle != index and self.up[middle] >> index & 1:
-                    return Violation(Law.ANTISYMMETRIC, (self.points[index], self.points[middle]))
+                    return BrokenLaw(Law.ANTISYMMETRIC, (self.points[index], self.points[middle]))
         return None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relmachine.algebra.laws import Law, Violation
+from relmachine.algebra.laws import BrokenLaw, Law
 from relmachine.algebra.posets import Poset, bits
 
 
@@ -24,7 +24,7 @@ class Restriction:
         return sum(self.places[index] for index in bits(element))
 
 
-def restriction(larger: Poset, smaller: Poset) -> Restriction | Violation:
+def restriction(larger: Poset, smaller: Poset) -> Restriction | BrokenLaw:
     """The restriction from the elements of `larger` to those of `smaller`, or the law it breaks.
 
     Its witness is a pair of elements (a, b) with ρ(a ⇒ b) ≠ ρ(a) ⇒ ρ(b).
@@ -32,7 +32,7 @@ def restriction(larger: Poset, smaller: Poset) -> Restriction | Violation:
     position = smaller.position
     for name in smaller.points:
         if name not in larger.position:
-            return Violation(Law.POINTS, (name,))
+            return BrokenLaw(Law.POINTS, (name,))
     for name in smaller.points:
         here = set(larger.names(larger.up[larger.position[name]]))
         there = set(smaller.names(smaller.up[position[name]]))
@@ -40,11 +40,11 @@ def restriction(larger: Poset, smaller: Poset) -> Restriction | Violation:
             # `name` lies in ↑other ⇒ ↑other∖{other} in one of the two orders only
             above = larger.up[larger.position[other]]
             below = above & ~larger.mask(other)
-            return Violation(Law.RESTRICTION_IMPLIES, (name, other), (larger.names(above), larger.names(below)))
+            return BrokenLaw(Law.RESTRICTION_IMPLIES, (name, other), (larger.names(above), larger.names(below)))
     return Restriction(tuple(1 << position[name] if name in position else 0 for name in larger.points))
 
 
-def nucleus_mismatch(law: Law, larger: Poset, stable: int, smaller: Poset, stable_there: int) -> Violation | None:
+def nucleus_mismatch(law: Law, larger: Poset, stable: int, smaller: Poset, stable_there: int) -> BrokenLaw | None:
     """Where the restriction fails to commute with j of `stable` above and j of `stable_there` below.
 
     The witness is an element a with ρ(j(a)) ≠ j(ρ(a)): all that the point rests on, without it.
@@ -52,5 +52,5 @@ def nucleus_mismatch(law: Law, larger: Poset, stable: int, smaller: Poset, stabl
     for index, name in enumerate(smaller.points):
         place = larger.position[name]
         if (stable_there >> index ^ stable >> place) & 1:
-            return Violation(law, (name,), (larger.names(larger.up[place] ^ 1 << place),))
+            return BrokenLaw(law, (name,), (larger.names(larger.up[place] ^ 1 << place),))
     return None

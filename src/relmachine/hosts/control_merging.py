@@ -162,8 +162,9 @@ class Merging:
     ) -> Refusal | None:
         """The first law that the union breaks: gate 3 decides again, with the target's history as what came before.
 
-        The laws of claims and `once` fields cannot fail here, by confluence; laws that a user added are asked about
-        in the same way, and what the steps contributed is what they contributed when they were admitted.
+        The laws of claims and `once` fields cannot fail here, by confluence; what the steps contributed is what they
+        contributed when they were admitted. The machine's own laws are not asked again: they see only a step's causal
+        past, which a merge does not change.
         """
         if not events:
             return None

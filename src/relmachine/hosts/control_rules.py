@@ -86,7 +86,7 @@ class ControlRules:
         if fork.at_sequence >= record.sequence or fork.source == record.thread:
             return wrong
         if fork.at_sequence == 0:
-            return initial_state(self.plan, fork.source).genesis
+            return await self._genesis(fork.source, record.sequence)
         message = await self.reader.message_at(fork.at_sequence)
         if message is None:  # a replica that lags: the sequence is below one that was delivered
             return None
@@ -96,6 +96,19 @@ class ControlRules:
         if state is None or state.cursor < fork.at_sequence:
             return None
         return state.genesis
+
+    async def _genesis(self, source: str, sequence: int) -> str | None:
+        """The genesis of `source` as of stream sequence `sequence`: its own, or what it inherited when it began as a
+        fork; None while it has not decided which.
+        """
+        state = (await self.store.states([source])).get(source)
+        if state is None:
+            (first,) = await self.reader.read(source, 0, 1) or await self.reader.first_at_leader([(source, 0)])
+            if first is not None and first.sequence < sequence:
+                return None
+        elif await Joined(self.store.deciding).began_as_fork(source, sequence):
+            return state.genesis
+        return initial_state(self.plan, source).genesis
 
     async def _resolve(self, state: ThreadState, record: Candidate) -> Decided:
         resolve = Resolve.model_validate_json(record.payload)

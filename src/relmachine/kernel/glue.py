@@ -97,12 +97,27 @@ def _dependent(plan: Plan, one: PastEvent, other: PastEvent) -> bool:
 
 
 def _rows(plan: Plan, difference: Difference, sequence: int, keys: frozenset[str]) -> Iterator[ObstructionRow]:
+    for ours, theirs in _pairs(plan, difference, keys):
+        if _dependent(plan, ours, theirs):
+            yield from _of_pair(plan, difference, sequence, ours, theirs)
+        else:
+            yield _row(difference, sequence, Disagreement.STEP_KEY, ours, theirs, witness=(ours.step_key,))
+
+
+def _pairs(plan: Plan, difference: Difference, keys: frozenset[str]) -> Iterator[tuple[PastEvent, PastEvent]]:
+    """The pairs that stand in the way, in the order of ours and, for each, of theirs.
+
+    Only these are walked: two sides of thousands of events may have one such pair.
+    """
+    theirs = difference.theirs
+    twins = {event.step_key: place for place, event in enumerate(theirs) if event.step_key in keys}
+    facing: dict[str, list[int]] = {}
     for ours in difference.ours:
-        for theirs in difference.theirs:
-            if _dependent(plan, ours, theirs):
-                yield from _of_pair(plan, difference, sequence, ours, theirs)
-            elif ours.step_key == theirs.step_key and ours.step_key in keys:
-                yield _row(difference, sequence, Disagreement.STEP_KEY, ours, theirs, witness=(ours.step_key,))
+        if ours.step not in facing:
+            facing[ours.step] = [place for place, event in enumerate(theirs) if _dependent(plan, ours, event)]
+        places, twin = facing[ours.step], twins.get(ours.step_key)
+        for place in places if twin is None else sorted([*places, twin]):
+            yield ours, theirs[place]
 
 
 def _of_pair(

@@ -16,6 +16,10 @@ WITNESS_CHARACTERS_MAX = 1000
 """Length of a stored witness. Longer ones are cut and kept under the member `cut`."""
 
 
+SENTENCE_CHARACTERS_MAX = 1000
+"""Length of a stored sentence. Longer ones are cut."""
+
+
 class Ledger:
     """Outcomes of one thread's steps, in subject order."""
 
@@ -35,6 +39,7 @@ class Ledger:
     def refused(self, item: Refused) -> None:
         """The step was refused. Without a key of its own it gets no receipt: the key answers for another step."""
         candidate, refusal = item.candidate, item.refusal
+        sentence = _sentence(refusal.sentence)
         self.rejections.append(
             RejectionRow(
                 self.thread,
@@ -43,7 +48,7 @@ class Ledger:
                 candidate.step_key,
                 refusal.gate,
                 refusal.code,
-                refusal.sentence,
+                sentence,
                 _witness(refusal.witness),
                 ABORTED if refusal.gate is GateName.ENGINE else REFUSED,
             )
@@ -53,7 +58,7 @@ class Ledger:
             "sequence": candidate.sequence,
             "gate": refusal.gate,
             "code": refusal.code,
-            "sentence": refusal.sentence,
+            "sentence": sentence,
         }
         if item.keyed and candidate.step_key:
             self._receipt(candidate, outcome)
@@ -105,6 +110,10 @@ class Ledger:
 
 def _committed(candidate: Candidate, event_id: str, history_id: str) -> dict[str, object]:
     return {"outcome": "committed", "sequence": candidate.sequence, "event": event_id, "history": history_id}
+
+
+def _sentence(sentence: str) -> str:
+    return sentence if len(sentence) <= SENTENCE_CHARACTERS_MAX else sentence[: SENTENCE_CHARACTERS_MAX - 1] + "…"
 
 
 def _witness(witness: Mapping[str, object]) -> str:

@@ -12,7 +12,8 @@ from relmachine.kernel.state import ThreadState, load_state
 from relmachine.store.port import Receipt
 
 STATES = """
-SELECT t.thread, t.head, t.seq, t.epoch, t.state FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
+SELECT t.thread, t.head, t.seq, t.epoch, t.state FROM json_each(?) asked
+JOIN threads t ON t.thread = asked.value AND t.seq > 0
 """
 RECEIPTS = """
 SELECT r.thread, r.step_key, r.step, r.payload_digest, r.seq, r.outcome
@@ -24,9 +25,20 @@ SELECT field, value FROM thread_contributions
 WHERE thread = ? AND field IN (SELECT value FROM json_each(?)) ORDER BY seq, place
 """
 UNSENT = """
-SELECT thread, seq, kind, body FROM outbox
-WHERE ?2 IS NULL OR thread IN (SELECT value FROM json_each(?2)) ORDER BY seq, kind, thread LIMIT ?1
+WITH RECURSIVE page (seq, kind, thread, rows, bytes) AS (
+  SELECT 0, '', '', 0, 0
+  UNION ALL
+  SELECT o.seq, o.kind, o.thread, page.rows + 1, page.bytes + length(CAST(o.body AS BLOB))
+  FROM page JOIN outbox o ON (o.seq, o.kind, o.thread) = (
+    SELECT n.seq, n.kind, n.thread FROM outbox n
+    WHERE (n.seq, n.kind, n.thread) > (page.seq, page.kind, page.thread)
+      AND (?2 IS NULL OR n.thread IN (SELECT value FROM json_each(?2)))
+    ORDER BY n.seq, n.kind, n.thread LIMIT 1)
+  WHERE page.rows < ?1 AND page.bytes < ?3
+)
+SELECT o.thread, o.seq, o.kind, o.body FROM page JOIN outbox o USING (seq, kind, thread) ORDER BY page.rows
 """
+"""Walks row by row and ends with the one that fills the bound: a running sum over all rows would read every body."""
 
 Row = tuple[object, ...]
 

@@ -30,12 +30,12 @@ ORDER BY te.seq, te.place LIMIT ?5
 _HISTORY = """
 SELECT history_id FROM thread_events WHERE thread = ? AND seq <= ? ORDER BY seq DESC, place DESC LIMIT 1
 """
-# Sides that were dropped between two threads, up to a sequence.
+# Sides that were dropped between two threads, up to a sequence. Whichever is merged into which; no third is bound.
 _DROPPED = """
 SELECT side.value FROM resolutions r
 JOIN obstructions o ON o.obstruction_id = r.obstruction_id
 JOIN json_each(CASE WHEN r.keep = o.thread THEN o.right_side ELSE o.left_side END, '$.events') side
-WHERE r.thread IN (?1, ?2) AND r.seq <= ?3
+WHERE ((o.thread = ?1 AND o.other = ?2) OR (o.thread = ?2 AND o.other = ?1)) AND r.seq <= ?3
 """
 _OBSTRUCTION = """
 SELECT o.obstruction_id, o.thread, o.other, o.seq, o.disagreement, o.field, o.witness, o.left_side, o.right_side,
@@ -44,6 +44,7 @@ FROM obstructions o WHERE o.obstruction_id = ?1 AND o.seq <= ?2
 """
 _REJECTION = "SELECT gate, code, sentence, witness FROM rejections WHERE thread = ? AND seq = ?"
 _CONTROL = "SELECT record, payload FROM controls WHERE thread = ? AND seq = ?"
+_BEGAN = "SELECT 1 FROM controls WHERE thread = ? AND seq < ? AND record = '_fork'"
 _KEYS = "SELECT step_key FROM receipts WHERE thread = ?1 AND seq < ?2 AND step_key IN (SELECT value FROM json_each(?3))"
 
 
@@ -101,6 +102,10 @@ class Joined:
             *columns, resolved_at = row
             return Standing(ObstructionRow(*columns), cast("int | None", resolved_at))  # pyright: ignore[reportArgumentType]
         return None
+
+    async def began_as_fork(self, thread: str, sequence: int) -> bool:
+        """Whether `thread` began as a fork, before `sequence`; then its genesis is not its own."""
+        return bool(await self._ask(_BEGAN, (thread, sequence)))
 
     async def rejection(self, thread: str, sequence: int) -> tuple[str, str, str, str] | None:
         """Gate, code, sentence and witness (JSON text) of what `thread` refused at `sequence`; None when it did not."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from relmachine.algebra.identity import history_id
 from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
 from relmachine.store.declaration import load_plan
@@ -18,7 +19,7 @@ At = int | str | None
 
 _PAGE_ROWS_MAX = 1000
 
-_THREAD = "SELECT head, seq FROM threads WHERE thread = ?"
+_THREAD = "SELECT head, seq FROM threads WHERE thread = ? AND seq > 0"
 _BY_SEQUENCE = """
 SELECT history_id, seq FROM thread_events WHERE thread = ? AND seq <= ? ORDER BY seq DESC, place DESC LIMIT 1
 """
@@ -28,7 +29,7 @@ SELECT history_id, seq FROM thread_events te WHERE thread = ? AND history_id = ?
   AND NOT EXISTS (SELECT 1 FROM thread_events later
     WHERE later.thread = te.thread AND later.seq = te.seq AND later.place > te.place)
 """
-_GENESIS = "SELECT from_head FROM commits WHERE thread = ? AND from_seq = 0"
+_GENESIS = "SELECT state ->> '$.genesis' FROM threads WHERE thread = ?"
 _PLAN = "SELECT declaration FROM plans ORDER BY rowid DESC LIMIT 1"
 
 
@@ -52,13 +53,13 @@ async def resolve(store: Reads, thread: str, at: At = None) -> Point:
     found = await store.select(_BY_SEQUENCE, (thread, stands[0][1] if at is None else at))
     for history, sequence in found.rows:
         return Point(thread, _text(history), _number(sequence))
-    return Point(thread, await _genesis(store, thread), 0)
+    return Point(thread, await _empty(store, thread), 0)
 
 
 async def _history(store: Reads, thread: str, history: str) -> Point:
     for found, sequence in (await store.select(_BY_HISTORY, (thread, history))).rows:
         return Point(thread, _text(found), _number(sequence))
-    if history == await _genesis(store, thread):
+    if history == await _empty(store, thread):
         return Point(thread, history, 0)
     sentence = (
         f"thread {thread!r} never had history {history!r}: its events name those it had; of events that a fork or a "
@@ -67,8 +68,9 @@ async def _history(store: Reads, thread: str, history: str) -> Point:
     raise RelmError(Code.NOT_FOUND, sentence, thread=thread, history=history)
 
 
-async def _genesis(store: Reads, thread: str) -> str:
-    return _text((await store.select(_GENESIS, (thread,))).rows[0][0])
+async def _empty(store: Reads, thread: str) -> str:
+    """The empty history of the thread's genesis: a fork inherits that."""
+    return history_id(_text((await store.select(_GENESIS, (thread,))).rows[0][0]), ())
 
 
 async def declared(store: Reads) -> Plan:

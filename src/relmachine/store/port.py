@@ -61,6 +61,10 @@ class Table:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+UNSENT_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of bodies in one answer of `Store.unsent`, the last row aside."""
+
+
 class Reads(Protocol):
     """Whatever a store's tables can be asked through: a node's store, or a file opened to look at it."""
 
@@ -109,8 +113,13 @@ class Store(Protocol):
         """
         ...
 
-    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
-        """Outbox rows that have not left, whoever committed them, oldest first; only those of `threads` when given."""
+    async def unsent(
+        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
+    ) -> Sequence[OutboxRow]:
+        """Outbox rows that have not left, whoever committed them, oldest first; only those of `threads` when given.
+
+        At most `limit`, and none after the one with which their bodies have `bytes_max` bytes: one in any case.
+        """
         ...
 
     async def deciding(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[tuple[object, ...]]:

@@ -107,6 +107,10 @@ CREATE TABLE commits (
   thread TEXT NOT NULL, from_head TEXT NOT NULL, from_seq INTEGER NOT NULL, epoch INTEGER NOT NULL,
   to_head TEXT NOT NULL, to_seq INTEGER NOT NULL CHECK (to_seq > from_seq), PRIMARY KEY (thread, from_seq)
 ) STRICT, WITHOUT ROWID;
+-- Commits whose threads have not moved yet: what a turn writes is asked for here. Empty between transactions.
+CREATE TABLE under_way (
+  thread TEXT PRIMARY KEY, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE receipts (
   thread TEXT NOT NULL, step_key TEXT NOT NULL, step TEXT NOT NULL, payload_digest TEXT NOT NULL,
   seq INTEGER NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (thread, step_key)
@@ -256,7 +260,10 @@ CREATE TRIGGER resolutions_obstruction BEFORE INSERT ON resolutions BEGIN
   SELECT RAISE(ABORT, 'a resolution is of an obstruction')
   WHERE NOT EXISTS (SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id);
 END;
+-- A thread that never moved says nothing: whoever begins it says where.
 CREATE TRIGGER threads_begin BEFORE INSERT ON threads BEGIN
+  DELETE FROM threads
+  WHERE thread = NEW.thread AND seq = 0 AND NOT EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread);
   SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM threads WHERE thread = NEW.thread OR rowid = NEW.rowid);
   SELECT RAISE(ABORT, 'a thread begins at sequence 0, epoch 0') WHERE NEW.seq IS NOT 0 OR NEW.epoch IS NOT 0;
 END;
@@ -271,7 +278,10 @@ END;
 CREATE TRIGGER threads_name BEFORE UPDATE OF thread, label, rowid ON threads BEGIN
   SELECT RAISE(ABORT, 'write_once: threads');
 END;
-CREATE TRIGGER threads_delete BEFORE DELETE ON threads BEGIN SELECT RAISE(ABORT, 'write_once: threads'); END;
+CREATE TRIGGER threads_delete BEFORE DELETE ON threads
+WHEN OLD.seq > 0 OR EXISTS (SELECT 1 FROM commits WHERE thread = OLD.thread) BEGIN
+  SELECT RAISE(ABORT, 'write_once: threads');
+END;
 CREATE TRIGGER events_parents BEFORE INSERT ON events BEGIN
   SELECT CASE
     WHEN json_type(NEW.parents) IS NOT 'array' OR json_array_length(NEW.parents) IS NOT found.parents
@@ -284,11 +294,18 @@ CREATE TRIGGER events_parents BEFORE INSERT ON events BEGIN
     FROM json_each(NEW.parents) p JOIN events e ON e.event_id = p.value) found;
 END;
 
--- Write once. Content-addressed rows may come again and change nothing; others may not come again.
+-- Write once. Content-addressed rows may come again and change nothing, if they say the same: a row that was put there
+-- before its time must not pass for the one that comes. What is no content may differ: a number, where something was met
+-- first, the plan an event was admitted under, why two events depend on each other. Others may not come again.
 -- The insert triggers are there for INSERT OR REPLACE, which deletes without asking the delete triggers; commits have
 -- the fence for that, and a claim's touch is all key.
 CREATE TRIGGER events_once BEFORE INSERT ON events
 WHEN EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id) BEGIN
+  SELECT RAISE(ABORT, 'write_once: events') WHERE NOT EXISTS (
+    SELECT 1 FROM events WHERE event_id = NEW.event_id
+      AND (genesis, step, step_key, tier, payload, payload_digest, contributions_digest, parents)
+        IS (NEW.genesis, NEW.step, NEW.step_key, NEW.tier, NEW.payload, NEW.payload_digest, NEW.contributions_digest,
+          NEW.parents));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER events_number BEFORE INSERT ON events
@@ -297,6 +314,10 @@ WHEN EXISTS (SELECT 1 FROM events WHERE number = NEW.number) BEGIN
 END;
 CREATE TRIGGER histories_once BEFORE INSERT ON histories
 WHEN EXISTS (SELECT 1 FROM histories WHERE history_id = NEW.history_id) BEGIN
+  SELECT RAISE(ABORT, 'write_once: histories') WHERE NOT EXISTS (
+    SELECT 1 FROM histories WHERE history_id = NEW.history_id
+      AND (depth, tier, normal_form_ref, fiber_id, section_digest)
+        IS (NEW.depth, NEW.tier, NEW.normal_form_ref, NEW.fiber_id, NEW.section_digest));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER histories_number BEFORE INSERT ON histories
@@ -305,14 +326,22 @@ WHEN EXISTS (SELECT 1 FROM histories WHERE number = NEW.number) BEGIN
 END;
 CREATE TRIGGER event_contributions_once BEFORE INSERT ON event_contributions
 WHEN EXISTS (SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field) BEGIN
+  SELECT RAISE(ABORT, 'write_once: event_contributions') WHERE NOT EXISTS (
+    SELECT 1 FROM event_contributions WHERE event = NEW.event AND field = NEW.field AND value IS NEW.value);
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER history_extensions_once BEFORE INSERT ON history_extensions
 WHEN EXISTS (SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step) BEGIN
+  SELECT RAISE(ABORT, 'write_once: history_extensions') WHERE NOT EXISTS (
+    SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step AND source IS NEW.source);
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER plans_once BEFORE INSERT ON plans
 WHEN EXISTS (SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest) BEGIN
+  SELECT RAISE(ABORT, 'write_once: plans') WHERE NOT EXISTS (
+    SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest
+      AND (machine, version, laws_digest, matrix_digest, declaration)
+        IS (NEW.machine, NEW.version, NEW.laws_digest, NEW.matrix_digest, NEW.declaration));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER plans_number BEFORE INSERT ON plans
@@ -321,6 +350,8 @@ WHEN EXISTS (SELECT 1 FROM plans WHERE rowid = NEW.rowid) BEGIN
 END;
 CREATE TRIGGER steps_once BEFORE INSERT ON steps
 WHEN EXISTS (SELECT 1 FROM steps WHERE name = NEW.name) BEGIN
+  SELECT RAISE(ABORT, 'write_once: steps') WHERE NOT EXISTS (
+    SELECT 1 FROM steps WHERE name = NEW.name AND (number, kind) IS (NEW.number, NEW.kind));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER commutation_once BEFORE INSERT ON commutation
@@ -329,14 +360,21 @@ WHEN EXISTS (SELECT 1 FROM commutation WHERE step_a = NEW.step_a AND step_b = NE
 END;
 CREATE TRIGGER accord_fields_once BEFORE INSERT ON accord_fields
 WHEN EXISTS (SELECT 1 FROM accord_fields WHERE field = NEW.field) BEGIN
+  SELECT RAISE(ABORT, 'write_once: accord_fields') WHERE NOT EXISTS (
+    SELECT 1 FROM accord_fields WHERE field = NEW.field AND (type, reducer) IS (NEW.type, NEW.reducer));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER fibers_once BEFORE INSERT ON fibers
 WHEN EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id) BEGIN
+  SELECT RAISE(ABORT, 'write_once: fibers') WHERE NOT EXISTS (
+    SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id AND points IS NEW.points);
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER fiber_points_once BEFORE INSERT ON fiber_points
 WHEN EXISTS (SELECT 1 FROM fiber_points WHERE fiber_id = NEW.fiber_id AND position = NEW.position) BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_points') WHERE NOT EXISTS (
+    SELECT 1 FROM fiber_points WHERE fiber_id = NEW.fiber_id AND position = NEW.position
+      AND (point, up, saturation, transfer) IS (NEW.point, NEW.up, NEW.saturation, NEW.transfer));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER fiber_elements_once BEFORE INSERT ON fiber_elements
@@ -345,22 +383,34 @@ WHEN EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem
 END;
 CREATE TRIGGER fiber_meet_once BEFORE INSERT ON fiber_meet
 WHEN EXISTS (SELECT 1 FROM fiber_meet WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b) BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_meet') WHERE NOT EXISTS (
+    SELECT 1 FROM fiber_meet WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b AND result IS NEW.result);
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER fiber_join_once BEFORE INSERT ON fiber_join
 WHEN EXISTS (SELECT 1 FROM fiber_join WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b) BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_join') WHERE NOT EXISTS (
+    SELECT 1 FROM fiber_join WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b AND result IS NEW.result);
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER fiber_impl_once BEFORE INSERT ON fiber_impl
 WHEN EXISTS (SELECT 1 FROM fiber_impl WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b) BEGIN
+  SELECT RAISE(ABORT, 'write_once: fiber_impl') WHERE NOT EXISTS (
+    SELECT 1 FROM fiber_impl WHERE fiber_id = NEW.fiber_id AND a = NEW.a AND b = NEW.b AND result IS NEW.result);
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER nuclei_once BEFORE INSERT ON nuclei
 WHEN EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem) BEGIN
+  SELECT RAISE(ABORT, 'write_once: nuclei') WHERE NOT EXISTS (
+    SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem
+      AND (saturate, transfer) IS (NEW.saturate, NEW.transfer));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER section_snapshots_once BEFORE INSERT ON section_snapshots
 WHEN EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id AND thread = NEW.thread) BEGIN
+  SELECT RAISE(ABORT, 'write_once: section_snapshots') WHERE NOT EXISTS (
+    SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id AND thread = NEW.thread
+      AND (section_data, depth) IS (NEW.section_data, NEW.depth));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER section_snapshots_number BEFORE INSERT ON section_snapshots
@@ -381,6 +431,10 @@ WHEN EXISTS (SELECT 1 FROM controls WHERE thread = NEW.thread AND seq = NEW.seq)
 END;
 CREATE TRIGGER obstructions_once BEFORE INSERT ON obstructions
 WHEN EXISTS (SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id) BEGIN
+  SELECT RAISE(ABORT, 'write_once: obstructions') WHERE NOT EXISTS (
+    SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id
+      AND (thread, other, disagreement, field, left_side, right_side)
+        IS (NEW.thread, NEW.other, NEW.disagreement, NEW.field, NEW.left_side, NEW.right_side));
   SELECT RAISE(IGNORE);
 END;
 CREATE TRIGGER resolutions_once BEFORE INSERT ON resolutions
@@ -565,10 +619,10 @@ WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.elem AS elem UNION ALL SELECT NEW.sa
   SELECT RAISE(ABORT, 'missing: fiber_elements');
 END;
 CREATE TRIGGER section_snapshots_end BEFORE INSERT ON section_snapshots
-WHEN NOT EXISTS (SELECT 1 FROM threads t LEFT JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-  WHERE t.thread = NEW.thread AND (coalesce(c.to_head, t.head), coalesce(c.to_seq, t.seq)) = (NEW.history_id, NEW.seq))
-BEGIN
-  SELECT RAISE(ABORT, 'a section snapshot is of where its thread stands');
+WHEN NOT EXISTS (SELECT 1 FROM under_way u JOIN commits c ON c.thread = u.thread AND c.from_seq = u.from_seq
+    WHERE u.thread = NEW.thread AND (c.to_head, c.to_seq) = (NEW.history_id, NEW.seq))
+  AND NOT EXISTS (SELECT 1 FROM section_snapshots WHERE history_id = NEW.history_id AND thread = NEW.thread) BEGIN
+  SELECT RAISE(ABORT, 'a section snapshot is of where a commit ends');
 END;
 
 -- What the machine is stands before its first thread.
@@ -592,33 +646,86 @@ END;
 
 -- A turn writes inside its commit: after the commit's row, before its thread moves. Nothing joins a past turn.
 CREATE TRIGGER thread_events_turn BEFORE INSERT ON thread_events
-WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
   SELECT RAISE(ABORT, 'outside a commit: thread_events');
 END;
 CREATE TRIGGER receipts_turn BEFORE INSERT ON receipts
-WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
   SELECT RAISE(ABORT, 'outside a commit: receipts');
 END;
 CREATE TRIGGER rejections_turn BEFORE INSERT ON rejections
-WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
   SELECT RAISE(ABORT, 'outside a commit: rejections');
 END;
 CREATE TRIGGER transitions_turn BEFORE INSERT ON transitions
-WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
   SELECT RAISE(ABORT, 'outside a commit: transitions');
 END;
 CREATE TRIGGER outbox_turn BEFORE INSERT ON outbox
-WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-  WHERE t.thread = NEW.thread AND NEW.seq > c.from_seq AND NEW.seq <= c.to_seq) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
   SELECT RAISE(ABORT, 'outside a commit: outbox');
 END;
+CREATE TRIGGER controls_turn BEFORE INSERT ON controls
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: controls');
+END;
+CREATE TRIGGER resolutions_turn BEFORE INSERT ON resolutions
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: resolutions');
+END;
+-- The source's record is the one right before the merge that it decides, and tells what stands in its way.
+CREATE TRIGGER obstructions_turn BEFORE INSERT ON obstructions
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+    WHERE thread = NEW.other AND NEW.seq - 1 > from_seq AND NEW.seq - 1 <= to_seq)
+  AND NOT EXISTS (SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: obstructions');
+END;
+-- Events and fibers belong to no thread; a history says where it was first reached.
+CREATE TRIGGER events_turn BEFORE INSERT ON events
+WHEN NOT EXISTS (SELECT 1 FROM under_way)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: events');
+END;
+CREATE TRIGGER histories_turn BEFORE INSERT ON histories
+WHEN NOT EXISTS (SELECT 1 FROM under_way WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq)
+  AND NOT EXISTS (SELECT 1 FROM histories WHERE history_id = NEW.history_id) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: histories');
+END;
+CREATE TRIGGER fibers_turn BEFORE INSERT ON fibers
+WHEN NOT EXISTS (SELECT 1 FROM under_way)
+  AND NOT EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: fibers');
+END;
+CREATE TRIGGER fiber_elements_turn BEFORE INSERT ON fiber_elements
+WHEN NOT EXISTS (SELECT 1 FROM under_way)
+  AND NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: fiber_elements');
+END;
+CREATE TRIGGER commits_begin AFTER INSERT ON commits BEGIN
+  INSERT INTO under_way (thread, from_seq, to_seq) VALUES (NEW.thread, NEW.from_seq, NEW.to_seq);
+END;
+CREATE TRIGGER threads_arrive AFTER UPDATE OF seq ON threads BEGIN
+  DELETE FROM under_way WHERE thread = NEW.thread;
+END;
+CREATE TRIGGER under_way_insert BEFORE INSERT ON under_way
+WHEN NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
+  WHERE t.thread = NEW.thread AND (c.from_seq, c.to_seq) IS (NEW.from_seq, NEW.to_seq)) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: under_way');
+END;
+CREATE TRIGGER under_way_update BEFORE UPDATE ON under_way BEGIN SELECT RAISE(ABORT, 'write_once: under_way'); END;
+CREATE TRIGGER under_way_delete BEFORE DELETE ON under_way
+WHEN EXISTS (SELECT 1 FROM threads WHERE thread = OLD.thread AND seq = OLD.from_seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: under_way');
+END;
 CREATE TRIGGER commits_once BEFORE INSERT ON commits
-WHEN EXISTS (SELECT 1 FROM commits c JOIN threads t ON t.thread = c.thread AND t.seq = c.from_seq
-  WHERE c.thread = NEW.thread AND c.from_seq = NEW.from_seq) BEGIN
+WHEN EXISTS (SELECT 1 FROM under_way WHERE thread = NEW.thread AND from_seq = NEW.from_seq) BEGIN
   SELECT RAISE(ABORT, 'write_once: commits');
 END;
 CREATE TRIGGER threads_state BEFORE UPDATE OF state ON threads WHEN NEW.state <> OLD.state AND NEW.seq = OLD.seq BEGIN
@@ -683,8 +790,8 @@ END;
 CREATE TRIGGER history_extensions_sealed BEFORE INSERT ON history_extensions
 WHEN NEW.target <= (SELECT number FROM sealed WHERE part = 'histories')
   AND NOT EXISTS (SELECT 1 FROM history_extensions WHERE target = NEW.target AND step = NEW.step)
-  AND NOT EXISTS (SELECT 1 FROM threads t JOIN commits c ON c.thread = t.thread AND c.from_seq = t.seq
-    JOIN thread_events te ON te.thread = t.thread AND te.seq > c.from_seq AND te.seq <= c.to_seq
+  AND NOT EXISTS (SELECT 1 FROM under_way u
+    JOIN thread_events te ON te.thread = u.thread AND te.seq > u.from_seq AND te.seq <= u.to_seq
     JOIN histories h ON h.history_id = te.history_id JOIN events e ON e.event_id = te.event_id
     WHERE h.number = NEW.target AND e.step = NEW.step) BEGIN
   SELECT RAISE(ABORT, 'sealed: history_extensions');

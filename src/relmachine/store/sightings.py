@@ -2,48 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 import orjson
 
+from relmachine.gates.own_law_past import Past, reach
 from relmachine.gates.own_law_scene import Sighting
 from relmachine.kernel.envelope import ANONYMOUS
+from relmachine.kernel.limits import Limits
+from relmachine.machine.plan import Plan
 from relmachine.store.deciding import asked
 from relmachine.store.port import Reads, Store
 
 _SEEN = """
-SELECT e.step, e.event_id, te.evidence,
+WITH seen AS (
+  SELECT e.step, e.event_id, e.number, te.evidence, te.seq, te.place,
+    COALESCE(length(te.evidence ->> '$.principal'), 0) + COALESCE((SELECT sum(length(c.value))
+      FROM event_contributions c
+      WHERE c.event = e.number AND c.field IN (SELECT value FROM json_each(?3))), 0) AS size
+  FROM thread_events te JOIN events e ON e.event_id = te.event_id
+  WHERE te.thread = ?1 AND e.step IN (SELECT value FROM json_each(?2)) AND te.seq <= ?6
+), counted AS (
+  SELECT *, row_number() OVER (PARTITION BY step ORDER BY seq, place) AS nth,
+    sum(size) OVER (PARTITION BY step ORDER BY seq, place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
+  FROM seen
+)
+SELECT step, event_id, evidence,
   (SELECT json_group_array(json_array(c.field, c.value)) FROM event_contributions c
-    WHERE c.event = e.number AND c.field IN (SELECT value FROM json_each(?3)))
-FROM thread_events te JOIN events e ON e.event_id = te.event_id
-WHERE te.thread = ?1 AND e.step IN (SELECT value FROM json_each(?2)) AND te.seq <= ?5
-ORDER BY te.seq, te.place LIMIT ?4
+    WHERE c.event = number AND c.field IN (SELECT value FROM json_each(?3)))
+FROM counted WHERE nth <= ?4 + 1 AND COALESCE(earlier, 0) <= ?5
+ORDER BY seq, place
 """
-
-_LAST = 2**63 - 1
-"""Later than any sequence."""
+"""Of each step type as many events as `Past` keeps."""
 
 
-async def sightings(
-    store: Store, thread: str, steps: Sequence[str], fields: Sequence[str], limit: int
-) -> list[Sighting]:
-    """The first `limit` events of the types `steps`, in subject order, with what they wrote to `fields`."""
-    return _read(await store.deciding(_SEEN, (thread, asked(steps), asked(fields), limit, _LAST)))
+async def past(store: Store, plan: Plan, limits: Limits, thread: str, sequence: int) -> Past:
+    """What laws see of the thread as it was after `sequence`."""
+    return _past(plan, limits, await store.deciding(_SEEN, _asked(plan, limits, thread, sequence)))
 
 
-async def sightings_up_to(
-    store: Reads, thread: str, sequence: int, steps: Sequence[str], fields: Sequence[str], limit: int
-) -> list[Sighting]:
-    """The same of the thread as it was after `sequence`, to look at."""
-    return _read((await store.select(_SEEN, (thread, asked(steps), asked(fields), limit, sequence))).rows)
+async def past_read(store: Reads, plan: Plan, limits: Limits, thread: str, sequence: int) -> Past:
+    """The same to look at, of a store that decides nothing."""
+    return _past(plan, limits, (await store.select(_SEEN, _asked(plan, limits, thread, sequence))).rows)
 
 
-def _read(rows: Iterable[tuple[object, ...]]) -> list[Sighting]:
-    return [
-        sighting(step, event, evidence, [(name, value) for name, value in orjson.loads(written)])
-        for step, event, evidence, written in cast("Iterable[tuple[str, str, str, str]]", rows)
-    ]
+def _asked(plan: Plan, limits: Limits, thread: str, sequence: int) -> tuple[str | int, ...]:
+    seen = reach(plan)
+    bounds = limits.own_law_facts_max, limits.own_law_facts_bytes_max
+    return thread, asked(sorted(seen.steps)), asked(sorted(seen.fields)), *bounds, sequence
+
+
+def _past(plan: Plan, limits: Limits, rows: Iterable[tuple[object, ...]]) -> Past:
+    return Past(
+        plan,
+        limits,
+        (
+            sighting(step, event, evidence, [(name, value) for name, value in orjson.loads(written)])
+            for step, event, evidence, written in cast("Iterable[tuple[str, str, str, str]]", rows)
+        ),
+    )
 
 
 def sighting(step: str, event: str, evidence: str, written: Iterable[tuple[str, str]]) -> Sighting:

@@ -27,9 +27,9 @@ from relmachine.store.deciding import (
     receipts_of,
     states_of,
 )
-from relmachine.store.port import CommitOutcome, Committed, Reads, Receipt, Stale, Table
+from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
-from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, settle_schema, unreachable
+from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
 from relmachine.store.sqlite_still import still
 from relmachine.store.writing import Writer
 
@@ -115,22 +115,28 @@ class SqliteStore(SqliteReading):
         return await self._rows(sql, tuple(parameters))
 
     async def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow] = ()) -> Sequence[CommitOutcome]:
-        """See `store.port.Store.commit`. Errors: `unreachable` when the file cannot be written, `limit_exceeded`."""
+        """See `store.port.Store.commit`. Errors: `unreachable` when the file cannot be written, `limit_exceeded`,
+        `internal` when what is there contradicts what is to be written: somebody changed the file.
+        """
         if not proposals and not sent:
             return []
         stale = await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, proposals, sent)
         threads = [proposal.before.thread for proposal in proposals]
         return [Stale(thread) if thread in stale else Committed(thread) for thread in threads]
 
-    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
+    async def unsent(
+        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
+    ) -> Sequence[OutboxRow]:
         """See `store.port.Store.unsent`."""
-        return outbox_of(await self._rows(UNSENT, (limit, None if threads is None else asked(threads))))
+        return outbox_of(await self._rows(UNSENT, (limit, None if threads is None else asked(threads), bytes_max)))
 
     def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
         try:
             return self._writer.commit(proposals, sent)
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
+        except sqlite3.IntegrityError as error:
+            raise refusal(self.path, error) from error
 
     async def _rows(self, sql: str, parameters: Row) -> list[Row]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]

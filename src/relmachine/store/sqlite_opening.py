@@ -70,10 +70,17 @@ def unreachable(path: Path, error: Exception) -> RelmError:
     return RelmError(Code.UNREACHABLE, sentence, path=str(path), detail=str(error))
 
 
+def refusal(path: Path, error: sqlite3.IntegrityError) -> RelmError:
+    """What it means when the store refuses a row of our own."""
+    sentence = "the store holds something else where this row belongs: `relm verify` tells what somebody changed"
+    return RelmError(Code.INTERNAL, sentence, path=str(path), detail=str(error))
+
+
 def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> None:
     """Create what is missing, for `plan`, in one transaction.
 
-    Errors: `store_schema_future`, `store_machine_mismatch`, `unreachable`.
+    Errors: `store_schema_future`, `store_machine_mismatch`, `unreachable`; `internal` when the plan's digest is that of
+    another plan there.
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -88,6 +95,8 @@ def settle_schema(connection: sqlite3.Connection, path: Path, plan: Plan) -> Non
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+    except sqlite3.IntegrityError as error:
+        raise refusal(path, error) from error
     except sqlite3.Error as error:
         raise unreachable(path, error) from error
 

@@ -20,8 +20,9 @@ Rows = list[tuple[object, ...]]
 
 HEADS = """
 SELECT t.thread, t.head, t.seq, t.epoch, t.fenced, t.snapshot_depth
-FROM json_each(?) asked JOIN threads t ON t.thread = asked.value
+FROM json_each(?) asked JOIN threads t ON t.thread = asked.value AND t.seq > 0
 """
+"""Where threads stand. A row at sequence 0 says nothing: whoever begins the thread says where, and replaces it."""
 
 
 @dataclass(frozen=True, slots=True)

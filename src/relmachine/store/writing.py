@@ -74,8 +74,8 @@ class Writer:
             fibers = self._insert_fibers(moving)
             for target, rows in content_rows(moving).items():
                 insert(self.connection, target, rows)
-            self._move_threads(moving)
             self._take_snapshots([one for one in moving if not one.controls], heads)
+            self._move_threads(moving)
         return {proposal.before.thread for proposal in fresh}, fibers
 
     def _heads(self, proposals: Sequence[Proposal]) -> dict[str, Head]:

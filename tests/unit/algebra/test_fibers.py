@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relmachine.algebra.fibers import Fiber
-from relmachine.algebra.laws import Law, Violation
-from relmachine.algebra.nuclei import commutes
+from relmachine.algebra.laws import BrokenLaw, Law
 from relmachine.algebra.posets import Poset
 from relmachine.algebra.restrictions import Restriction
+from tests.oracles.nuclei import commutes
 from tests.unit.algebra.orders import elements, induced, posets, random_posets, small_posets, sub_posets
 
 
@@ -133,7 +133,7 @@ def test_restriction_to_every_earlier_fiber_keeps_every_law() -> None:
 
 
 def test_verdict_on_points_is_the_verdict_on_elements() -> None:
-    verdicts = {Restriction: 0, Violation: 0}
+    verdicts = {Restriction: 0, BrokenLaw: 0}
     for poset in posets(3):
         for kept in range(8):
             names = poset.names(kept)
@@ -178,7 +178,7 @@ CHAIN = Poset.from_prerequisites({"a": [], "b": ["a"]})
 )
 def test_each_broken_restriction_is_named(smaller: Fiber, law: Law, points: tuple[str, ...]) -> None:
     found = fiber(CHAIN, 3, 3).restrict(smaller)
-    assert isinstance(found, Violation)
+    assert isinstance(found, BrokenLaw)
     assert (found.law, found.points) == (law, points)
 
 
@@ -190,7 +190,7 @@ def test_witness_elements_break_the_law_they_are_given_for() -> None:
             larger = fiber(poset, 0b011, 0b110)
             there = fiber(smaller, below & smaller.top, under(poset, 0b110, smaller))
             found = larger.restrict(there)
-            if isinstance(found, Violation):
+            if isinstance(found, BrokenLaw):
                 seen.add(found.law)
                 masks = [poset.mask(*names) for names in found.elements]
                 if found.law is Law.RESTRICTION_IMPLIES:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relmachine.algebra.histories import Event, History, is_prefix, meet, union
 from relmachine.algebra.identity import history_id
-from relmachine.algebra.obstructions import Disagreement
 from relmachine.algebra.traces import normal_form, tiers
+from tests.oracles.histories import Event, History, is_prefix, meet, union
+from tests.oracles.obstructions import Disagreement
 from tests.unit.algebra.words import GENESIS, NAMES, Trace, identify, swapped, words
 
 Case = tuple[tuple[int, ...], list[int]]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from relmachine.algebra.identity import (
     EMPTY_SET,
-    SET_DIGEST_BITS,
     contributions_digest,
     digest,
     event_id,
@@ -21,7 +20,6 @@ from relmachine.algebra.identity import (
     history_id,
     set_add,
     set_digest,
-    set_remove,
 )
 
 TEXT = st.text(max_size=8)
@@ -100,14 +98,6 @@ def test_set_digest_tells_sets_apart(a: frozenset[tuple[str, str]], b: frozenset
         return found
 
     assert (set_digest(total(a)) == set_digest(total(b))) == (a == b)
-
-
-@given(st.integers(0, 2**SET_DIGEST_BITS - 1), TEXT, TEXT)
-def test_removing_undoes_adding(accumulator: int, name: str, value: str) -> None:
-    added = set_add(accumulator, name, value)
-    assert 0 <= added < 2**SET_DIGEST_BITS
-    assert added != accumulator
-    assert set_remove(added, name, value) == accumulator
 
 
 def test_the_form_of_the_set_digest_never_changes() -> None:

@@ -9,8 +9,8 @@ from itertools import combinations
 
 from hypothesis import strategies as st
 
-from relmachine.algebra.histories import Event, History
 from relmachine.algebra.identity import event_id, genesis_id
+from tests.oracles.histories import Event, History
 
 NAMES = "abcdefgh"
 GENESIS = genesis_id("laws", "machine", "thread")

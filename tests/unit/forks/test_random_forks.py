@@ -11,8 +11,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relmachine.algebra import histories
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.advance import advance
 from relmachine.kernel.glue import Difference, clashes, without
@@ -21,6 +20,7 @@ from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Admitted, Decided, Refused
 from relmachine.machine.plan import Plan, Reducer
+from tests.oracles import histories
 from tests.unit.forks.splitting import split
 from tests.unit.gates.machines_at_random import Published, plan_and_thread
 

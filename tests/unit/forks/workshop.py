@@ -12,8 +12,10 @@ import orjson
 
 from relmachine.engine.turn import Engine
 from relmachine.errors import Code
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraints import ConstraintChecker
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.own_law_process import LawProcess
+from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.control_merging import Merging
@@ -21,6 +23,7 @@ from relmachine.hosts.control_rules import ControlRules
 from relmachine.hosts.control_turns import ControlTurns
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
+from relmachine.hosts.sightings import HotSightings
 from relmachine.hosts.threads import HotThreads
 from relmachine.hosts.values import HotValues
 from relmachine.kernel.control import CLOSE, FORK, MERGE, RESOLVE
@@ -60,6 +63,11 @@ class MemoryStream:
         self, requests: Sequence[tuple[str, int, int]], bytes_max: int | None = None
     ) -> Sequence[Sequence[Message]]:
         return [_bounded(await self.read(*request), bytes_max) for request in requests]
+
+    async def first_at_leader(self, requests: Sequence[tuple[str, int]]) -> Sequence[Message | None]:
+        return [
+            next((m for m in self.threads.get(thread, []) if m.sequence > after), None) for thread, after in requests
+        ]
 
     async def message_at(self, sequence: int) -> Message | None:
         return self.messages[sequence - 1] if 0 < sequence <= self.end else None
@@ -106,11 +114,17 @@ class Everybody:
 
 
 class Workshop:
-    """A machine's threads on one store and one stream."""
+    """A machine's threads on one store and one stream. `process` judges by laws of its author's own, if it has any."""
 
     def __init__(
-        self, plan: Plan, store: Store, stream: MemoryStream | None = None, limits: Limits | None = None
+        self,
+        plan: Plan,
+        store: Store,
+        stream: MemoryStream | None = None,
+        limits: Limits | None = None,
+        process: LawProcess | None = None,
     ) -> None:
+        self.process = process
         self.plan, self.store, self.stream = plan, store, stream or MemoryStream()
         self.policy = Everybody()
         self.limits = limits or Limits()
@@ -125,9 +139,11 @@ class Workshop:
         merging = Merging(plan, limits, store, stream, shape, policy, laws, constraints)
         controls = ControlTurns(plan, shape, store, ControlRules(plan, limits, store, stream, policy, merging))
         hot, values = HotThreads(plan, store, 1000), HotValues(plan, store, 100)
-        engine, relay = Engine(plan, laws, limits), cast(Relay, NoFeeds())
+        own = OwnLaws(plan, limits, self.process) if plan.own_laws else None
+        seen = HotSightings(plan, store, limits) if plan.own_laws else None
+        engine, relay = Engine(plan, laws, limits, own), cast(Relay, NoFeeds())
         return Rounds(
-            Stages(plan, limits, hot, values, stream, shape, store, policy, engine, constraints, relay, controls)
+            Stages(plan, limits, hot, values, stream, shape, store, policy, engine, constraints, relay, controls, seen)
         )
 
     def step(self, thread: str, step: str, key: str | None = None, **data: object) -> int:

@@ -40,8 +40,9 @@ UNKNOWABLE = {
 """Columns of which some cells can be changed to another that may be right, and why; store/DESIGN.md lists them too."""
 
 
-EMPTY = {"held", "decisions", "iterations", "units", "peers", "revocations", "fence_refusals"}
-"""Tables that nothing fills. What `fence_refusals` counts, where nodes share servers, is nothing an event tells."""
+EMPTY = {"held", "decisions", "iterations", "units", "peers", "revocations", "fence_refusals", "under_way"}
+"""Tables that nothing fills, or that are empty between transactions. What `fence_refusals` counts, where nodes share
+servers, is nothing an event tells."""
 
 RECORDS = {"controls", "obstructions", "resolutions"}
 """Tables that only control records fill."""

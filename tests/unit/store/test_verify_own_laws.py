@@ -12,7 +12,7 @@ from pathlib import Path
 
 from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.sightings import HotSightings

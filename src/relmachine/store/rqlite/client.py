@@ -128,14 +128,17 @@ class RqliteClient:
         return Unknown("the servers point at one another")
 
     async def rows(self, statement: Statement) -> Rows:
-        """The rows of one statement of our own, linearizable. Errors: `unreachable`, `internal` when it is refused."""
+        """The rows of one statement of our own, linearizable.
+
+        Errors: `unreachable`, `internal` when it is refused, `limit_exceeded` beyond `RqliteBounds.answer_bytes_max`.
+        """
         return (await self.tables([statement]))[0]
 
     async def tables(self, statements: Sequence[Statement]) -> list[Rows]:
         """The rows of each statement of our own, as `rows`."""
         if not statements:
             return []
-        answer = await self.read(statements, Level.LINEARIZABLE)
+        answer = await self.read(statements, Level.LINEARIZABLE, answer_bytes_max=self.bounds.answer_bytes_max)
         if isinstance(answer, Refused):
             raise refusal(answer)
         return [table.rows for table in answer.tables]

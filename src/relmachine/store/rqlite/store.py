@@ -20,7 +20,7 @@ from relmachine.store.deciding import (
     receipts_of,
     states_of,
 )
-from relmachine.store.port import CommitOutcome, Committed, Reads, Receipt, Table
+from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Reads, Receipt, Table
 from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.store.rqlite.client import RqliteClient
 from relmachine.store.rqlite.copying import still
@@ -122,9 +122,12 @@ class RqliteStore(RqliteReading):
         threads = [proposal.before.thread for proposal in proposals]
         return [failed.get(thread) or Committed(thread) for thread in threads]
 
-    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
+    async def unsent(
+        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
+    ) -> Sequence[OutboxRow]:
         """See `store.port.Store.unsent`."""
-        return outbox_of(await self._client.rows((UNSENT, limit, None if threads is None else asked(threads))))
+        named = None if threads is None else asked(threads)
+        return outbox_of(await self._client.rows((UNSENT, limit, named, bytes_max)))
 
 
 async def open_reading(

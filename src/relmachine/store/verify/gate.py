@@ -8,7 +8,7 @@ from itertools import groupby
 
 import orjson
 
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused

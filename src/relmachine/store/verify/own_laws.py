@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from relmachine.errors import Code
-from relmachine.gates.own_law_facts import sights
+from relmachine.gates.own_law_past import Past
 from relmachine.gates.own_law_scene import Scene, Sighting, Written
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.port import OwnLawCase
@@ -16,7 +16,7 @@ from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Admitted, Refusal, Refused
 from relmachine.machine.plan import Plan
 from relmachine.store.port import Reads
-from relmachine.store.sightings import sightings_up_to
+from relmachine.store.sightings import past_read
 from relmachine.store.verify.decided import Told, is_cut
 from relmachine.store.verify.fault import Fault
 
@@ -35,7 +35,6 @@ class OwnLawsAgain:
         self._plan, self._limits = plan, limits or Limits()
         self._laws = OwnLaws(plan, self._limits) if plan.own_laws else None
         self._guarded = frozenset(name for law in plan.own_laws for name in law.guards)
-        self._steps = frozenset(name for sight in sights(plan) for name in sight.steps)
         self._begin("")
 
     def close(self) -> None:
@@ -44,7 +43,7 @@ class OwnLawsAgain:
             self._laws.close()
 
     def _begin(self, thread: str) -> None:
-        self._thread, self._past = thread, list[Sighting]()
+        self._thread, self._past = thread, Past(self._plan, self._limits)
         self._asserted = self._standing = self._vetoed = 0
         self._lost = False
 
@@ -53,9 +52,7 @@ class OwnLawsAgain:
         if self._laws is None:
             return
         self._begin(state.thread)
-        fields = sorted({name for law in self._plan.own_laws for name in law.fields})
-        most = self._limits.own_law_facts_max + 1
-        self._past = await sightings_up_to(store, state.thread, state.cursor, sorted(self._steps), fields, most)
+        self._past = await past_read(store, self._plan, self._limits, state.thread, state.cursor)
         self._asserted, self._standing, self._vetoed = state.asserted, state.standing, state.vetoed
 
     async def verdicts(self, steps: Sequence[Told]) -> OwnVerdicts:
@@ -106,14 +103,13 @@ class OwnLawsAgain:
     def _asked(self, candidate: Candidate, written: Written) -> OwnLawCase | None:
         if candidate.step not in self._guarded:
             return None
-        scene = Scene(candidate, written, tuple(self._past), self._asserted, self._standing, self._vetoed)
+        scene = Scene(candidate, written, tuple(self._past.events), self._asserted, self._standing, self._vetoed)
         return OwnLawCase(scene, _ids(scene.past))
 
     def _add(self, decided: Admitted, event: str) -> None:
         candidate = decided.candidate
         kind = self._plan.steps[self._plan.step_index[candidate.step]]
-        if candidate.step in self._steps and len(self._past) <= self._limits.own_law_facts_max:
-            self._past.append(Sighting(candidate.step, event, candidate.principal, decided.contributions))
+        self._past.add(Sighting(candidate.step, event, candidate.principal, decided.contributions))
         self._asserted |= kind.asserts
         self._standing = (self._standing | kind.asserts) & ~kind.contests
         self._vetoed |= kind.vetoes

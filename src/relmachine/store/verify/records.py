@@ -97,10 +97,11 @@ class RecordAgain:
     async def _fork(self, record: Candidate, fork: Fork) -> Proposal | Fault:
         if self.state.cursor or fork.at_sequence >= record.sequence:
             return self.fault("a fork that comes too late, or too early", fork.at_sequence, record.sequence)
-        rows = (await self.store.select(_GENESIS, (fork.source,))).rows
-        own = initial_state(self.plan, fork.source).genesis
-        genesis = cast(str, rows[0][0]) if fork.at_sequence else own
-        events = await Joined(self._ask).events(fork.source, fork.at_sequence, EVENTS_MAX)
+        asked = Joined(self._ask)
+        genesis = initial_state(self.plan, fork.source).genesis
+        if await asked.began_as_fork(fork.source, record.sequence):
+            genesis = cast(str, (await self.store.select(_GENESIS, (fork.source,))).rows[0][0])
+        events = await asked.events(fork.source, fork.at_sequence, EVENTS_MAX)
         joining = Joining(self.plan, forked_state(self.plan, record.thread, genesis), record.sequence, events)
         if joining.head != fork.at:
             return self.fault("controls.payload: the history of a fork", fork.at, joining.head)

@@ -23,8 +23,9 @@ _COUNTED = (
     "section_snapshots",
 )
 _OF_FIBERS = ("fiber_points", "fiber_elements", "fiber_meet", "fiber_join", "fiber_impl", "nuclei")
-# Relations that no turn writes yet.
+# Commits whose thread did not move, and relations that no turn writes yet.
 _EMPTY = (
+    "under_way",
     "held",
     "decisions",
     "iterations",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from relmachine.algebra.identity import history_id
-from relmachine.algebra.obstructions import Disagreement, Obstruction, Side
 from relmachine.algebra.traces import normal_form
+from tests.oracles.obstructions import Disagreement, Obstruction, Side
 
 
 @dataclass(frozen=True, slots=True)
