@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bench.machine import machine
 from bench.workload import workload
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.envelope import Candidate, Message

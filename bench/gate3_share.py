@@ -7,8 +7,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraints import ConstraintChecker
-from relmachine.gates.laws import AdmissionGate
 
 _CALLS = (
     (AdmissionGate, "decide"),

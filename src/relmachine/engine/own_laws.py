@@ -19,7 +19,7 @@ class Judged:
     """What is known of a case's steps: those that break a law, and those that every law lets pass, by index.
 
     Both are final. A step is judged when everything before it that admission lets pass is there; when it breaks a law
-    and nothing that it depends on does, no later verdict changes what it was judged by.
+    and nothing that it comes after does, no later verdict changes what it was judged by.
     """
 
     plan: Plan
@@ -53,13 +53,14 @@ class Judged:
     def learn(self, admitted: Sequence[int], verdicts: Sequence[Refusal | None]) -> int | None:
         """Take the verdicts on the steps that were `open`. The first step that breaks a law now, None when none does.
 
-        Of steps that break one only those are taken that depend on no other such step: without it they may not.
+        What comes after a step that breaks one now, admitted or not, may be decided otherwise without it: no verdict on
+        that is taken. By induction all else is final, since a verdict depends on earlier dependent steps alone.
         """
         verdict_of = dict(zip(self.open(admitted), verdicts, strict=True))
         first: int | None = None
         after = 0
-        for index in admitted:
-            kind = self.plan.step_index[self.steps[index].step]
+        for index, step in enumerate(self.steps):
+            kind = self.plan.step_index[step.step]
             if after >> kind & 1:
                 after |= self.plan.dependent[kind]
             elif (refusal := verdict_of.get(index)) is not None:

@@ -17,7 +17,7 @@ NEVER = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
+class StepClaims:
     """What a step type looks at and touches, as claim numbers. `blockers` are the claims that make its veto late."""
 
     looks: tuple[int, ...]
@@ -28,8 +28,8 @@ class Footprint:
     blockers: tuple[int, ...]
 
 
-def footprint(plan: Plan, step: StepPlan) -> Footprint:
-    """The footprint of `step`: looks are ↑ of what it needs, of which only vetoable claims can be dead.
+def step_claims(plan: Plan, step: StepPlan) -> StepClaims:
+    """What `step` looks at and touches: looks are ↑ of what it needs, of which only vetoable claims can be dead.
 
     R holds nothing that can be vetoed, so a blocker is never the vetoed claim itself.
     """
@@ -40,7 +40,7 @@ def footprint(plan: Plan, step: StepPlan) -> Footprint:
     final = (claim for claim in plan.claims if plan.stable_transfer >> claim.index & 1)
     blockers = sum(1 << claim.index for claim in final if claim.up & step.vetoes)
     masks = (looks, looks & plan.vetoable, step.asserts, step.contests, step.vetoes, blockers)
-    return Footprint(*(_members(mask) for mask in masks))
+    return StepClaims(*(_members(mask) for mask in masks))
 
 
 def _members(mask: int) -> tuple[int, ...]:
@@ -50,8 +50,8 @@ def _members(mask: int) -> tuple[int, ...]:
 class FactWriter:
     """Writes the facts of cases one after the other; steps are numbered through, as the program's text explains."""
 
-    def __init__(self, footprints: Mapping[str, Footprint], fields: Mapping[str, int]) -> None:
-        self._footprints, self._fields = footprints, fields
+    def __init__(self, claims_by_step: Mapping[str, StepClaims], fields: Mapping[str, int]) -> None:
+        self._claims_by_step, self._fields = claims_by_step, fields
         self._next = 0
         self._lines: list[str] = []
 
@@ -63,7 +63,7 @@ class FactWriter:
         """Write a case; returns its start: its step at place i (from 0) has the number start + 1 + i."""
         start = self._next
         self._next += 1 + len(case.steps)
-        _CaseWriter(self._lines, start, case).write(self._footprints, self._fields)
+        _CaseWriter(self._lines, start, case).write(self._claims_by_step, self._fields)
         return start
 
 
@@ -77,18 +77,18 @@ class _CaseWriter:
         self._offered: dict[str, int] = {}
         self._same: dict[tuple[str, str], int] = {}
 
-    def write(self, footprints: Mapping[str, Footprint], fields: Mapping[str, int]) -> None:
+    def write(self, claims_by_step: Mapping[str, StepClaims], fields: Mapping[str, int]) -> None:
         """The facts of every step, in order; a withdrawn step has none."""
         case, number = self._case, self._start
         for candidate, values in zip(case.steps, case.once_values, strict=True):
             number += 1
             if candidate.sequence in case.withdrawn:
                 continue
-            self._claims(number, footprints[candidate.step])
+            self._claims(number, claims_by_step[candidate.step])
             for field, value in values.items():
                 self._offer(number, field, fields[field], value)
 
-    def _claims(self, number: int, step: Footprint) -> None:
+    def _claims(self, number: int, step: StepClaims) -> None:
         lines, touched, vetoed = self._lines, self._touched, self._vetoed
         for claim in step.looks:
             place = touched.get(claim)

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from clingo import Control, MessageCode
-from clingo.ast import ASTType, ProgramBuilder, Sign, Transformer
+from clingo.ast import ASTType, ProgramBuilder
 from clingo.symbol import SymbolType
 
+from relmachine.gates.own_law_form import strange
 from relmachine.gates.own_law_program import (
     Mention,
     Signature,
@@ -28,92 +29,22 @@ from relmachine.machine.declaration import Declaration
 from relmachine.machine.footprint import footprints, law_reads, rests_on, seen_by
 from relmachine.machine.own_law import Flaw, OwnLaw
 
-_DIRECTIVE = re.compile(r'"(?:\\.|[^"\\])*"|%\*.*?\*%|%[^\n]*|\#[a-z]+', re.DOTALL)
-_OPERATORS = frozenset(("#count", "#sum", "#min", "#max", "#true", "#false", "#inf", "#sup"))
-_PREDICATE = re.compile(r"[a-z][A-Za-z0-9_]*")
 _UNBOUND = re.compile(r"'(\w+)' is unsafe")
 _STATE = ("asserted", "contested", "vetoed", "effective")
 
 
 def flaws(declaration: Declaration, law: OwnLaw) -> list[Flaw]:
     """What is wrong with the rules of `law`, whose declaration is in order; by line, each once."""
-    directives = list(_directives(law.program))
-    if directives:
-        return directives
     try:
         written = rules(law.program)
+        found = [flaw for rule in written for flaw in strange(rule)]
+        if not found:
+            found = [*_words(declaration, law, written), *_stratified(written)]
+        return sorted(dict.fromkeys(found or _unsafe(written)), key=lambda flaw: flaw.line)
     except UnreadableError as error:
         return [Flaw(error.line, error.sentence)]
-    found = [flaw for rule in written for flaw in _form(rule)]
-    if not found:
-        found = [*_words(declaration, law, written), *_stratified(written)]
-    return sorted(dict.fromkeys(found or _unsafe(written)), key=lambda flaw: flaw.line)
-
-
-def _directives(program: str) -> Iterator[Flaw]:
-    """Only rules: whatever begins with # and is no operator could read files, run code, or give several answers."""
-    for found in _DIRECTIVE.finditer(program):
-        if found[0].startswith("#") and found[0] not in _OPERATORS:
-            line = program.count("\n", 0, found.start()) + 1
-            yield Flaw(line, f"a law consists of rules alone: take {found[0]} away")
-
-
-def _form(rule: Tree) -> Iterator[Flaw]:
-    """Rules `atom :- body.` without choices, disjunctions and whatever else could give several answers, or none."""
-    line = rule.location.begin.line
-    if rule.ast_type is not ASTType.Rule:
-        yield Flaw(line, "a law consists of rules alone")
-        return
-    head = rule.head
-    if head.ast_type is not ASTType.Literal or head.atom.ast_type is not ASTType.SymbolicAtom:
-        yield Flaw(line, f"let every rule derive one atom, {VIOLATION}(…) for what is forbidden")
-        return
-    if head.sign != Sign.NoSign:
-        yield Flaw(line, "a rule derives what holds, not what does not")
-    for part in rule.body:
-        if part.ast_type is ASTType.Literal and part.atom.ast_type is ASTType.TheoryAtom:
-            yield Flaw(line, "there are no theories here")
-    strange: list[str] = []
-    _Strange(strange).visit(rule)
-    yield from (Flaw(line, sentence) for sentence in strange)
-
-
-class _Strange(Transformer):
-    """Terms and signs that a law does not use."""
-
-    def __init__(self, found: list[str]) -> None:
-        self._found = found
-
-    def visit_SymbolicAtom(self, atom: Tree) -> Tree:  # noqa: N802
-        """Only p(…)."""
-        if atom.symbol.ast_type is ASTType.UnaryOperation:
-            self._found.append("write `not p(…)` for what does not hold; `-p(…)` is another predicate")
-        elif atom.symbol.ast_type is not ASTType.Function:
-            self._found.append("write a rule for each alternative instead of `p(a;b)`")
-        elif not _PREDICATE.fullmatch(atom.symbol.name):
-            self._found.append(f"begin the name of predicate {atom.symbol.name!r} with a letter")
-        else:
-            self.visit_children(atom)
-        return atom
-
-    def visit_Literal(self, literal: Tree) -> Tree:  # noqa: N802
-        """No `not not`."""
-        if literal.sign == Sign.DoubleNegation:
-            self._found.append("take `not not` away")
-        self.visit_children(literal)
-        return literal
-
-    def visit_Function(self, function: Tree) -> Tree:  # noqa: N802
-        """No `@f(…)`."""
-        if function.external:
-            self._found.append(f"there is no function @{function.name}")
-        self.visit_children(function)
-        return function
-
-    def visit_Pool(self, pool: Tree) -> Tree:  # noqa: N802
-        """No `(a;b)`."""
-        self._found.append("write a rule for each alternative instead of `(a;b)`")
-        return pool
+    except RecursionError:  # beyond what `own_law_text` bounds, or called from deep down
+        return [Flaw(1, "nest less deeply, and split what is calculated among several rules")]
 
 
 def _words(declaration: Declaration, law: OwnLaw, written: Sequence[Tree]) -> Iterator[Flaw]:
@@ -192,7 +123,7 @@ def _reached(below: dict[Signature, set[Signature]], start: Signature) -> set[Si
 
 
 def _unsafe(written: Sequence[Tree]) -> list[Flaw]:
-    """What the solver finds wrong itself, e.g. variables that nothing binds. Without a case no rule has an instance."""
+    """What the solver finds wrong itself, e.g. variables that nothing binds. It runs nothing."""
     messages: list[str] = []
 
     def hear(code: MessageCode, text: str) -> None:
@@ -204,10 +135,12 @@ def _unsafe(written: Sequence[Tree]) -> list[Flaw]:
         with ProgramBuilder(control) as builder:
             for rule in lift(written):
                 builder.add(rule)
-        control.ground([("base", [])])
+        control.ground([])
     except RuntimeError as error:
         told = unreadable(messages or [str(error)])
         unbound = _UNBOUND.findall(told.sentence)
-        sentence = f"nothing binds {', '.join(unbound)}: use it in an atom without `not`" if unbound else told.sentence
+        names = ", ".join(dict.fromkeys(unbound))
+        hint = "use it in an atom without `not`; calculations bind nothing, and a sum's result is for its own rule"
+        sentence = f"nothing binds {names}: {hint}" if unbound else told.sentence
         return [Flaw(told.line, sentence)]
     return []

@@ -7,30 +7,20 @@ causal past, and what is seen is the same in every order of steps that commute.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
-from typing import cast
 
 from relmachine.algebra.frontier import Frontier
-from relmachine.algebra.reducers import parse
 from relmachine.gates.own_law_program import CASE, Lifted, lifted
 from relmachine.gates.own_law_scene import Scene, Sighting
+from relmachine.gates.own_law_terms import text_term, value_term
 from relmachine.gates.own_law_vocabulary import OF_EVENTS, THIS
 from relmachine.kernel.standing import effective, touches
-from relmachine.machine.canonical import canonical_text
 from relmachine.machine.footprint import footprint_of, law_reads, seen_by
 from relmachine.machine.own_law import OwnLaw
-from relmachine.machine.plan import FieldPlan, FieldType, Plan
-
-NUMBER_MIN, NUMBER_MAX = -(2**31) + 1, 2**31 - 1
-"""Integers that the solver calculates with. Others are texts."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
-_INTEGER = re.compile(r"-?[0-9]+")
+from relmachine.machine.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ def terms(sight: Sight, scene: Scene) -> dict[str, Sighting]:
 
 
 def facts(sight: Sight, scene: Scene, number: int) -> list[str]:
-    """The facts of case `number`, each as text; only of predicates that the law's rules look at."""
+    """The facts of case `number`, each as text; only of what the law's rules look at. Errors: `NoNumberError`."""
     plan, looks = sight.plan, sight.lifted.looks
     seen = terms(sight, scene)
     lines = [f"{CASE}({number})."]
@@ -108,7 +98,8 @@ def _of_event(sight: Sight, term: str, event: Sighting, number: int) -> Iterator
         yield f"principal({number},{term},{text_term(event.principal)})."
     if "value" in looks:
         for name, text in event.written:
-            if term == THIS or name in law.fields:
+            looked = sight.lifted.fields is None or name in sight.lifted.fields
+            if looked and (term == THIS or name in law.fields):
                 yield f'value({number},{term},"{name}",{value_term(plan.fields[name], text)}).'
     for word, touch in _TOUCHES:
         if word in looks:
@@ -130,38 +121,3 @@ def _parents(sight: Sight, scene: Scene, seen: Mapping[str, Sighting], number: i
         frontier.push(place, term)
     for parent in frontier.place(index[scene.step.step]).parents:
         yield f"parent({number},{THIS},{parent})."
-
-
-def value_term(field: FieldPlan, text: str) -> str:
-    """A contribution as a term: integers that the solver can calculate with, `true`, `false`, times as `at(D,S,U)` with
-    the day since 1970-01-01, and second and microsecond of the day in UTC. Anything else is a text.
-    """
-    match field.type:
-        case FieldType.BOOLEAN:
-            return text
-        case FieldType.STRING:
-            return text_term(cast(str, parse(text)))
-        case FieldType.DATETIME:
-            return time_term(cast(str, parse(text)))
-        case _:
-            small = _INTEGER.fullmatch(text) and len(text) <= 11 and NUMBER_MIN <= int(text) <= NUMBER_MAX
-            return text if small else _quoted(text)
-
-
-def time_term(text: str) -> str:
-    """A canonical time as a term. Terms compare as the times do."""
-    hours, minutes, seconds = text[11:19].split(":")
-    second = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    return f"at({date.fromisoformat(text[:10]).toordinal() - _EPOCH},{second},{int(text[20:26])})"
-
-
-def text_term(text: str) -> str:
-    """A text as a term. One that begins with a quotation mark, or has the character NUL, which the solver cannot keep,
-    is written as JSON writes it; so different texts are different terms.
-    """
-    return _quoted(canonical_text(text) if text.startswith('"') or "\0" in text else text)
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-    return f'"{escaped}"'

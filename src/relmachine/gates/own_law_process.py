@@ -5,9 +5,7 @@ What happened to it is told apart by how it ended: only what the program itself 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import selectors
 import signal
 import subprocess
 import sys
@@ -20,22 +18,23 @@ from typing import IO, cast
 
 import orjson
 
+from relmachine.gates.own_law_pipes import close, exchange
 from relmachine.kernel.limits import Limits
 
 WORKER = Path(__file__).with_name("own_law_worker.py")
 
-_PIECE_BYTES = 65_536
 _OWN_FAULTS = frozenset(
     (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE),
 )
 
 
 class Excess(StrEnum):
-    """What of a limit a program used up, or what it did to the solver."""
+    """What of a limit a program used up, or what it did to the solver; `NUMBERS` are those it cannot calculate with."""
 
     CPU = "cpu"
     MEMORY = "memory"
     CRASH = "crash"
+    NUMBERS = "numbers"
 
 
 class Gone(StrEnum):
@@ -76,8 +75,11 @@ class LawProcess:
         """The violations in the one answer of the program `text`, by case."""
         question = orjson.dumps({"text": text, "cpu_seconds": self._limits.own_law_cpu_seconds_max}) + b"\n"
         with self._lock:
-            worker = self._running()
-            answer = _exchange(worker, question, time.monotonic() + self._limits.own_law_wall_seconds_max)
+            end = time.monotonic() + self._limits.own_law_wall_seconds_max
+            worker = self._running(end)
+            if isinstance(worker, Gone):
+                return worker
+            answer = exchange(worker, question, end)
             if answer is None:
                 return self._end(worker, Gone.SILENT)
             if not answer.endswith(b"\n"):
@@ -86,6 +88,8 @@ class LawProcess:
             if "memory" in told:
                 self._stop()  # its memory may be in pieces
                 return Excess.MEMORY
+            if "numbers" in told:
+                return Excess.NUMBERS
             return _violations(cast(dict[str, dict[str, object]], told["found"]))
 
     def close(self) -> None:
@@ -94,23 +98,32 @@ class LawProcess:
             self._closed = True
             self._stop()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self, end: float) -> subprocess.Popen[bytes] | Gone:
+        """A worker that can be asked. What keeps one from starting is no program's doing: it has seen none."""
         if self._closed:
             raise RuntimeError("asked after it was closed")
-        if self._worker is None or self._worker.poll() is not None:
-            self._stop()
-            command = [sys.executable, "-I", str(WORKER), str(self._limits.own_law_memory_bytes_max)]
+        if self._worker is not None and self._worker.poll() is None:
+            return self._worker
+        self._stop()
+        command = [sys.executable, "-I", str(WORKER), str(self._limits.own_law_memory_bytes_max)]
+        try:
             # A session of its own: what interrupts the node must not interrupt what it still has to decide.
-            self._worker = subprocess.Popen(
+            worker = self._worker = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            os.set_blocking(cast(IO[bytes], self._worker.stdin).fileno(), False)
-            self.starts += 1
-        return self._worker
+        except OSError:
+            return Gone.ENDED
+        os.set_blocking(cast(IO[bytes], worker.stdin).fileno(), False)
+        self.starts += 1
+        ready = exchange(worker, b"", end)
+        if ready is not None and ready.endswith(b"\n"):
+            return worker
+        self._stop()
+        return Gone.SILENT if ready is None else Gone.ENDED
 
     def _end(self, worker: subprocess.Popen[bytes], why: Gone) -> Excess | Gone:
         """What ended the worker; one that is only silent is ended here."""
@@ -131,45 +144,7 @@ class LawProcess:
             worker.wait()
             for pipe in (worker.stdin, worker.stdout):
                 if pipe is not None:
-                    _close(pipe)
-
-
-def _close(pipe: IO[bytes]) -> None:
-    with contextlib.suppress(OSError):  # what was still to be written has nobody to read it
-        pipe.close()
-
-
-def _exchange(worker: subprocess.Popen[bytes], question: bytes, end: float) -> bytes | None:
-    """Write the question and read a line; None when it takes too long, a torn line when the worker ends."""
-    given, taken = cast(IO[bytes], worker.stdin).fileno(), cast(IO[bytes], worker.stdout).fileno()
-    left, answer = memoryview(question), bytearray()
-    with selectors.DefaultSelector() as ready:
-        ready.register(taken, selectors.EVENT_READ)
-        ready.register(given, selectors.EVENT_WRITE)
-        while not answer.endswith(b"\n"):
-            found = ready.select(end - time.monotonic())
-            if not found:
-                return None
-            for key, _ in found:
-                if key.fd == given:
-                    left = _written(given, left)
-                    if not left:
-                        ready.unregister(given)
-                    continue
-                piece = os.read(taken, _PIECE_BYTES)
-                if not piece:
-                    return bytes(answer)
-                answer += piece
-    return bytes(answer)
-
-
-def _written(pipe: int, left: memoryview) -> memoryview:
-    try:
-        return left[os.write(pipe, left[:_PIECE_BYTES]) :]
-    except BrokenPipeError:  # it has ended: reading tells how
-        return left[:0]
-    except BlockingIOError:
-        return left
+                    close(pipe)
 
 
 def _violations(told: dict[str, dict[str, object]]) -> dict[int, Violations]:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from clingo import MessageCode
 from clingo.ast import ASTType, Function, Literal, Sign, SymbolicAtom, Transformer, Variable, parse_string
 
+from relmachine.gates.own_law_exact import exact, watches
+from relmachine.gates.own_law_text import UnreadableError, plain
 from relmachine.machine.own_law import OwnLaw
 
 Tree = Any
@@ -44,23 +46,19 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """A law ready to be asked: the text of its program, and the predicates that its rules look at."""
+    """A law ready to be asked: the text of its program, the predicates that its rules look at, and the fields whose
+    values they look at, None when that may be any.
+    """
 
     law: OwnLaw
     text: str
     looks: frozenset[str]
-
-
-class UnreadableError(Exception):
-    """The solver's grammar does not take the program: what it says, and on which line."""
-
-    def __init__(self, line: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.line, self.sentence = line, sentence
+    fields: frozenset[str] | None
 
 
 def rules(program: str) -> list[Tree]:
-    """The statements of `program`. Errors: `UnreadableError`."""
+    """The statements of `program`. Errors: `UnreadableError`, also for what could be more than rules."""
+    text = plain(program)
     found: list[Tree] = []
     messages: list[str] = []
 
@@ -68,11 +66,10 @@ def rules(program: str) -> list[Tree]:
         messages.append(text)
 
     try:
-        parse_string(program, found.append, logger=hear)
+        parse_string(text, found.append, logger=hear)
     except RuntimeError as error:
         raise unreadable(messages or [str(error)]) from error
-    # The first says which part a program without parts belongs to; comments are statements too.
-    return [statement for statement in found[1:] if statement.ast_type is not ASTType.Comment]
+    return found[1:]  # the first says which part a program without parts belongs to
 
 
 def unreadable(messages: Sequence[str]) -> UnreadableError:
@@ -101,26 +98,36 @@ def head_mention(rule: Tree) -> Mention:
 def lifted(law: OwnLaw) -> Lifted:
     """The lifted form of a law whose rules are sound. Errors: `UnreadableError`."""
     written = rules(law.program)
-    looks = frozenset(mention.signature[0] for rule in written for mention in body_mentions(rule))
-    return Lifted(law, "\n".join(str(rule) for rule in lift(written)), looks)
+    mentions = [mention for rule in written for mention in body_mentions(rule)]
+    looks = frozenset(mention.signature[0] for mention in mentions)
+    return Lifted(law, "\n".join(str(rule) for rule in lift(written)), looks, _fields(mentions))
+
+
+def _fields(mentions: Sequence[Mention]) -> frozenset[str] | None:
+    terms = [mention.atom.symbol.arguments[1] for mention in mentions if mention.signature[0] == "value"]
+    if any(term.ast_type is not ASTType.SymbolicTerm for term in terms):
+        return None
+    return frozenset(term.symbol.string for term in terms)
 
 
 def lift(written: Sequence[Tree]) -> list[Tree]:
-    """Each rule with the case as first argument of every atom, and bound in the body."""
+    """Each rule with the case as first argument of every atom, and bound in the body; all calculations are exact."""
     used = set[str]()
     for rule in written:
         _Names(used).visit(rule)
     name = "Case"
     while name in used:
         name += "_"
-    return [_lifted_rule(rule, name) for rule in written]
+    return [lifted for rule in written for lifted in _lifted_rules(rule, name)]
 
 
-def _lifted_rule(rule: Tree, name: str) -> Tree:
+def _lifted_rules(rule: Tree, name: str) -> Iterator[Tree]:
     case = Variable(rule.location, name)
-    raised: Tree = _Lift(case).visit(rule)
+    raised: Tree = exact(_Lift(case).visit(rule))
     bound = SymbolicAtom(Function(rule.location, CASE, [case], 0))
-    return raised.update(body=[*raised.body, Literal(rule.location, Sign.NoSign, bound)])
+    made = raised.update(body=[*raised.body, Literal(rule.location, Sign.NoSign, bound)])
+    yield made
+    yield from watches(made, case)
 
 
 class _Lift(Transformer):

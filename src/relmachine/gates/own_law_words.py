@@ -10,10 +10,14 @@ from relmachine.errors import Code
 from relmachine.gates.own_law_facts import Sight, terms
 from relmachine.gates.own_law_process import Violations
 from relmachine.gates.own_law_scene import Scene
+from relmachine.gates.own_law_terms import NoNumberError
 from relmachine.gates.own_law_vocabulary import THIS
 from relmachine.gates.port import OwnLawCase
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.canonical import canonical_time
+
+SAID_CHARACTERS_MAX = 200
+"""Length of a violation's arguments in a sentence."""
 
 WITNESSED_MAX = 3
 """Violations that a witness shows; it counts them all."""
@@ -28,7 +32,7 @@ def broken(sight: Sight, case: OwnLawCase, found: Violations) -> Refusal:
     ids = dict(zip(seen, _visible_ids(sight, case), strict=True))
     violations = [[_shown(term, ids) for term in atom] for atom in found.atoms[:WITNESSED_MAX]]
     step, law = case.scene.step.step, sight.law.name
-    said = ", ".join(_said(term) for term in found.atoms[0])
+    said = _cut(", ".join(_said(term) for term in found.atoms[0]))
     witness: dict[str, object] = {"law": law, "violations": violations, "given": _given(sight, case.scene)}
     if found.count > len(violations):
         witness["count"] = found.count
@@ -40,10 +44,24 @@ def broken(sight: Sight, case: OwnLawCase, found: Violations) -> Refusal:
 def exceeded(sight: Sight, scene: Scene, name: str, value: float | None) -> Refusal:
     """The refusal of a step that a law cannot be asked about within the limit called `name`."""
     law, step = sight.law.name, scene.step.step
-    what = f"takes more than {name} allows" if value is not None else "makes the solver crash"
+    what = _OUTRIGHT.get(name) or f"takes more than {name} allows"
     sentence = f"law {law!r} {what} to judge step {step!r}: make the law simpler, or let it read less"
     witness: dict[str, object] = {"law": law, "limit": name}
     return Refusal(Code.LAW_LIMIT, GateName.LAWS, sentence, witness if value is None else {**witness, name: value})
+
+
+_OUTRIGHT = {"crash": "makes the solver crash", "numbers": "calculates with what is no number of 32 bits"}
+
+
+def unspeakable(sight: Sight, scene: Scene, found: NoNumberError) -> Refusal:
+    """The refusal of a step because a law reads a number that it cannot be told."""
+    law, step, field = sight.law.name, scene.step.step, found.field
+    sentence = (
+        f"law {law!r} cannot judge step {step!r}: field {field!r} is {found.text[:SAID_CHARACTERS_MAX]}, and laws know "
+        f"whole numbers of 32 bits only; use another unit, or let the law not read it"
+    )
+    witness: dict[str, object] = {"law": law, "limit": "numbers", "field": field}
+    return Refusal(Code.LAW_LIMIT, GateName.LAWS, sentence, witness)
 
 
 def _visible_ids(sight: Sight, case: OwnLawCase) -> list[str]:
@@ -58,6 +76,10 @@ def _given(sight: Sight, scene: Scene) -> dict[str, object]:
     if "value" in sight.lifted.looks and scene.written:
         given["values"] = dict(scene.written)
     return given
+
+
+def _cut(said: str) -> str:
+    return said if len(said) <= SAID_CHARACTERS_MAX else said[:SAID_CHARACTERS_MAX] + "…"
 
 
 def _shown(term: Any, ids: Mapping[str, str]) -> object:

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from relmachine.errors import Code, RelmError
 from relmachine.gates.own_law_facts import Sight, facts, sights
+from relmachine.gates.own_law_past import beyond
 from relmachine.gates.own_law_process import Excess, Gone, LawProcess, Violations
-from relmachine.gates.own_law_words import broken, exceeded
+from relmachine.gates.own_law_terms import NoNumberError
+from relmachine.gates.own_law_words import broken, exceeded, unspeakable
 from relmachine.gates.port import OwnLawCase
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import Refusal
@@ -75,7 +77,14 @@ class OwnLaws:
     ) -> Iterator[tuple[int, Refusal]]:
         batch: list[_Asked] = []
         for place in places:
-            lines = facts(sight, cases[place].scene, place)
+            if (limit := beyond(sight, cases[place].scene, self._limits)) is not None:
+                yield place, exceeded(sight, cases[place].scene, limit, getattr(self._limits, limit))
+                continue
+            try:
+                lines = facts(sight, cases[place].scene, place)
+            except NoNumberError as error:
+                yield place, unspeakable(sight, cases[place].scene, error)
+                continue
             asked = _Asked(place, "".join(lines), len(lines))
             excess = self._beyond(asked)
             if excess:
@@ -125,7 +134,7 @@ class OwnLaws:
     def _alone(self, sight: Sight, batch: Sequence[_Asked], answer: Excess | Gone) -> Mapping[int, Violations] | Excess:
         """The last word on a lone case. Errors: `unreachable`."""
         for _ in range(1, ATTEMPTS):
-            if answer in (Excess.CPU, Excess.MEMORY):
+            if answer in (Excess.CPU, Excess.MEMORY, Excess.NUMBERS):
                 break
             found = self._ask(sight, batch)
             if isinstance(found, Mapping):
@@ -146,5 +155,5 @@ class OwnLaws:
                 return "own_law_cpu_seconds_max", self._limits.own_law_cpu_seconds_max
             case Excess.MEMORY:
                 return "own_law_memory_bytes_max", self._limits.own_law_memory_bytes_max
-            case Excess.CRASH:
-                return "crash", None
+            case Excess.CRASH | Excess.NUMBERS:
+                return excess.value, None

@@ -25,7 +25,7 @@ _COLUMNS: Mapping[str, tuple[int, int]] = {
 _Cells = dict[tuple[str | int, ...], tuple[int, ...]]
 
 _INSERT = re.compile(r"INSERT\s+INTO\s+\"?(\w+)\"?\s*(?:\([^()]*\)\s*)?VALUES\s*", re.IGNORECASE)
-_VALUES = re.compile(r"\(\s*((?:'[^']*'|-?\d+)(?:\s*,\s*(?:'[^']*'|-?\d+))*)\s*\)\s*")
+_VALUES = re.compile(r"\(\s*((?:'[^']*'|-?[0-9]{1,18})(?:\s*,\s*(?:'[^']*'|-?[0-9]{1,18}))*)\s*\)\s*")
 _BLANK = re.compile(r"(?:\s+|--[^\n]*(?:\n|$))*")
 
 
@@ -37,7 +37,10 @@ def explicit_of_rows(script: str, file: str) -> Explicit:
         elements.setdefault(str(key[0]), []).append(int(key[1]))
     fibers = {name: _fiber(rows, name, sorted(found)) for name, found in elements.items()}
     pairs = dict.fromkeys((str(key[0]), str(key[1])) for key in rows["restriction_maps"])
-    return Explicit(fibers, tuple(_restriction(rows, elements, later, earlier) for later, earlier in pairs))
+    restrictions = tuple(_restriction(rows, elements, later, earlier) for later, earlier in pairs)
+    if not elements:
+        raise RelmError(Code.MACHINE_INVALID, f"{file}: insert the elements of a fiber into fiber_elements", file=file)
+    return Explicit(fibers, restrictions)
 
 
 class _Reader:
@@ -62,7 +65,7 @@ class _Reader:
             self._skip()
             match = _VALUES.match(self._script, self._at)
             if match is None:
-                raise self._error("write the row's values as ('name', 1, 2)")
+                raise self._error("write the row's values as ('name', 1, 2), with numbers of at most 18 digits")
             self._add(table, match[1])
             self._at = match.end()
             self._skip()

@@ -18,7 +18,7 @@ LAW_BYTES_MAX = 65_536
 """Bytes of one law's text."""
 
 _TOKEN = re.compile(
-    r"""\s+ | %\*.*?\*% | %[^\n]*
+    r"""\s+ | %\*.*?\*% | %(?!\*)[^\n]*
     | (?P<part>\#program\s+(?:declaration|law)\s*\.)
     | guards\(\s*"(?P<guards>[^"\\\n]*)"\s*\)\s*\.
     | reads\(\s*(?P<kind>[a-z]+)\s*,\s*"(?P<name>[^"\\\n]*)"\s*\)\s*\.""",

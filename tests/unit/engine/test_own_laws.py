@@ -10,14 +10,14 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from clingo import Control
 from pydantic import BaseModel
 
 from relmachine import Machine, Section, View
 from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.own_law_facts import facts, sights
+from relmachine.gates.own_law_worker import solve
 from relmachine.gates.port import OwnLawCase
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
@@ -85,14 +85,11 @@ class InProcess:
 
     def _one(self, case: OwnLawCase) -> Refusal | None:
         for sight in sights(self.plan):
-            if case.scene.step.step in sight.law.guards:
-                control = Control(["--warn=none"])
-                control.add("base", [], sight.lifted.text + "".join(facts(sight, case.scene, 0)))
-                control.ground([("base", [])])
-                if any(atom.symbol.name == "violation" for atom in control.symbolic_atoms):
-                    known = dict(zip(case.event_ids(), case.scene.past, strict=True))
-                    assert all(len(event) == 64 for event in known)
-                    return Refusal(Code.LAW_BROKEN, GateName.LAWS, sight.law.name)
+            asked = case.scene.step.step in sight.law.guards
+            if asked and solve(sight.lifted.text + "".join(facts(sight, case.scene, 0)))["found"]:
+                known = dict(zip(case.event_ids(), case.scene.past, strict=True))
+                assert all(len(event) == 64 for event in known)
+                return Refusal(Code.LAW_BROKEN, GateName.LAWS, sight.law.name)
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from relmachine.engine.turn import Case, Engine
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.envelope import Candidate, Message
 from relmachine.kernel.limits import Limits

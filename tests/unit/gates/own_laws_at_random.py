@@ -6,25 +6,76 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from pydantic import BaseModel
+
 from relmachine.errors import RelmError
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Plan
+from relmachine.machine.section import Section
+from relmachine.machine.view import View
 from tests.unit.gates.machines_at_random import FIELDS, Published, random_machine, random_thread
 
 PRINCIPALS = ("ann", "bob")
+
+
+class Offer(BaseModel):
+    """Payload of computed steps."""
+
+    value: str = "a"
 
 
 def lawful_plan_and_thread(seed: int) -> tuple[Plan | None, Sequence[Published]]:
     """A machine with one to three laws of its author's own, and a thread of steps by several principals."""
     rng = Random(seed)
     machine = random_machine(rng)
-    for number in range(rng.randint(1, 3)):
+    plan = _lawful(machine, rng, rng.randint(1, 3))
+    return (None, ()) if plan is None else (plan, by_several(rng, plan))
+
+
+def crowded_plan(seed: int) -> Plan | None:
+    """A machine of few steps that are often in each other's way: by laws, `once` fields and what they compute."""
+    rng = Random(seed)
+    machine = Machine("crowded")
+    for name, reducer in FIELDS.items():
+        machine.field(name, "string", reducer=reducer)
+    for claim in ("c0", "c1"):
+        machine.claim(claim, requires=["c0"] if claim == "c1" and rng.random() < 0.5 else [])
+    for number in range(rng.randint(4, 6)):
+        writes = {field: field for field in rng.choice(["", "", "o", "o", "p", "u", "op"])}
+        asserts = rng.sample(["c0", "c1"], 1) if rng.random() < 0.2 else []
+        machine.step(f"act{number}", kind="process", writes=writes, asserts=asserts)
+    for number in range(rng.randint(0, 2)):
+        _computed(machine, rng, f"run{number}")
+    one, other, third = rng.sample(sorted(machine.declaration.steps), 3)
+    machine.law("barred", _law([one], [f'reads(principal,"{one}").'], 'violation :- principal(this,"ann").'))
+    machine.law("alone", _law([other], [f'reads(step,"{third}").'], "violation(E) :- event(E)."))
+    return _lawful(machine, rng, rng.randint(0, 2))
+
+
+def _lawful(machine: Machine, rng: Random, laws: int) -> Plan | None:
+    for number in range(laws):
         machine.law(f"law{number}", random_law(rng, machine))
     try:
-        plan = machine.plan()
+        return machine.plan()
     except RelmError:
-        return None, ()
-    return plan, [replace(step, principal=rng.choice(PRINCIPALS)) for step in random_thread(rng, plan)]
+        return None
+
+
+def by_several(rng: Random, plan: Plan) -> list[Published]:
+    """A thread of steps by several principals."""
+    return [replace(step, principal=rng.choice(PRINCIPALS)) for step in random_thread(rng, plan)]
+
+
+def _computed(machine: Machine, rng: Random, name: str) -> None:
+    one, other = rng.sample(["o", "p", "u"], 2)
+    claims = rng.sample(sorted(machine.declaration.claims), 1) if rng.random() < 0.5 else []
+
+    @machine.process(name=name, reads=[one], writes=[other], asserts=claims)
+    def run(step: Offer, view: View) -> Section:
+        found = view.get(one)
+        if found and step.value == "b":
+            raise ValueError("this and that are too much")
+        return Section({other: str(found) if found else step.value})
 
 
 def random_law(rng: Random, machine: Machine) -> str:
@@ -62,5 +113,9 @@ def random_law(rng: Random, machine: Machine) -> str:
             ),
         ]
     )
+    return _law(guards, reads, rules)
+
+
+def _law(guards: Sequence[str], reads: Sequence[str], rules: str) -> str:
     declared = "\n".join([*(f'guards("{step}").' for step in guards), *reads])
     return f"#program declaration.\n{declared}\n#program law.\n{rules}\n"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from random import Random
 
-from relmachine.gates.admission_facts import FactWriter, footprint
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
+from relmachine.gates.admission_facts import FactWriter, step_claims
 from relmachine.gates.port import LawCase
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.state import initial_state
@@ -70,10 +70,10 @@ def cpu_us_per_step(threads: int, steps: int) -> float:
 
 
 def test_facts_per_step_do_not_grow_with_the_batch() -> None:
-    footprints = {step.name: footprint(PLAN, step) for step in PLAN.steps}
+    claims_by_step = {step.name: step_claims(PLAN, step) for step in PLAN.steps}
 
     def facts(threads: int, steps: int) -> float:
-        writer = FactWriter(footprints, {"clerk": 0})
+        writer = FactWriter(claims_by_step, {"clerk": 0})
         for case in cases(threads, steps):
             writer.case(case)
         return writer.text().count(".") / (threads * steps)

@@ -3,11 +3,15 @@ reads. Method: laws that break one rule each, over a small machine; the same law
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from random import Random
 
 import pytest
+from clingo.ast import parse_string
 
 from relmachine.errors import Code, RelmError
+from relmachine.gates import own_law_program, own_law_text
 from relmachine.machine.footprint import Rule, dependence, derive
 from relmachine.machine.loader import load
 from relmachine.machine.machine import Machine
@@ -66,6 +70,14 @@ DECLARED = 'guards("determine"). reads(principal,"check").\nreads(claim,"checked
             )
         ),
         ("violation.\n:~ event(E). [1,E]", 5, "rules alone"),
+        ("violation(X) :- n(X+1).\nn(1).", 4, "calculations bind nothing"),
+        ("violation(X) :- event(X), X = 2147483648.", 4, "numbers go up to 2147483647"),
+        ("violation(X) :- event(X), X = " + "9" * 5000 + ".", 4, "numbers go up to 2147483647"),
+        ("violation(X) :- event(X), X = 0x10.", 4, "take '0' away"),
+        ("violation(" + "f(" * 3000 + "1" + ")" * 3000 + ").", 4, "nest less deeply"),
+        ("violation(" + "-" * 3000 + "1).", 4, "nest less deeply"),
+        ("violation(" + "1+" * 3000 + "1).", 4, "nest less deeply"),
+        ("violation :- " + ", ".join(f"X{n}=1" for n in range(3000)) + ".", 4, "make this several laws"),
     ],
 )
 def test_a_law_that_means_nothing_is_refused_with_its_line(rules: str, line: int, said: str) -> None:
@@ -99,6 +111,100 @@ def test_a_declaration_that_names_nothing_is_refused(text: str, line: int, said:
     (finding,) = desk(strange=text).check().of(Law.OWN_LAWS_SOUND).findings
     assert finding.witness == {"law": "strange", "line": line}
     assert said in finding.sentence
+
+
+HIDDEN = '#include "secret.lp".'
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f'x("\n).\n{HIDDEN}\ny(".',
+        f'x.\n"\n{HIDDEN}\n".',
+        f'%* %* *% x("*%\n{HIDDEN} % ").',
+        f"%* *% %* % *% {HIDDEN}",
+        f"%*\n{HIDDEN}",
+        f'x("a\\").\n{HIDDEN} % ").',
+        f'x("\\t").\n{HIDDEN}',
+        f'x("\\\n").{HIDDEN}',
+        "#include <incmode>.",
+        f"#\n{HIDDEN}",
+        f"x. \0 {HIDDEN}",
+        f"x. \u00a0{HIDDEN}",
+        f"x.\r{HIDDEN}",
+        "#script (lua) x #end.",
+        "#program base.",
+        "#external x.",
+        "#Include.",
+        "#include_.",
+    ],
+)
+def test_nothing_hides_from_whoever_reads_a_law(
+    rules: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is found before the solver's grammar, which opens what it is told to, sees any of it."""
+    (tmp_path / "secret.lp").write_text("secret of the node")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(own_law_program, "parse_string", _never)
+    machine = desk(strange=law(DECLARED.replace("\n", " "), f"violation.\n{rules}"))
+    (finding,) = machine.check().of(Law.OWN_LAWS_SOUND).findings
+    assert "rules alone" in finding.sentence
+    assert "secret of" not in finding.sentence + capfd.readouterr().err
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("read by the solver's grammar")
+
+
+def test_whatever_is_let_through_is_rules_to_the_solver_too() -> None:
+    """Random texts of what could begin or end texts, comments and directives."""
+    rng, through = Random(5), 0
+    parts = [
+        '"',
+        "\\",
+        "\n",
+        "%",
+        "%*",
+        "*%",
+        "#include",
+        '"x"',
+        "#sum",
+        "a.",
+        "b(1).",
+        " ",
+        '"\\n"',
+        "#program",
+        "#const a=1.",
+    ]
+    for _ in range(20_000):
+        text = "".join(rng.choice(parts) for _ in range(rng.randint(1, 9)))
+        try:
+            clean = own_law_text.plain(text)
+        except own_law_text.UnreadableError:
+            continue
+        through += 1
+        assert clean.count("\n") == text.count("\n")
+        found: list[object] = []
+        try:
+            parse_string(clean, found.append, logger=lambda *_: None)
+        except RuntimeError:
+            continue
+        assert {str(one.ast_type) for one in found[1:]} <= {"ASTType.Rule"}, text  # type: ignore[attr-defined]
+    assert through > 1000
+
+
+def test_looking_at_a_law_runs_nothing_of_it() -> None:
+    rules = "n(1..2000000000). violation(X) :- n(X). violation(N) :- N = #count { X : X = 1..2000000000 }."
+    begun = time.process_time()
+    assert desk(large=law('guards("check").', rules)).check().ok
+    assert time.process_time() - begun < 5
+
+
+def test_a_comment_that_does_not_end_costs_one_look() -> None:
+    begun = time.process_time()
+    (finding,) = desk(strange="#program declaration.\n" + "%*\n" * 20_000).check().of(Law.OWN_LAWS_SOUND).findings
+    assert "and nothing else" in finding.sentence
+    assert time.process_time() - begun < 2
 
 
 def test_comments_may_stand_anywhere() -> None:

@@ -10,14 +10,17 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 from clingo import Control
 
 from relmachine.errors import Code, RelmError
-from relmachine.gates.own_law_facts import facts, sights, text_term, time_term
+from relmachine.gates import own_law_process
+from relmachine.gates.own_law_facts import facts, sights
 from relmachine.gates.own_law_process import Excess, Gone, LawProcess
+from relmachine.gates.own_law_terms import text_term, time_term
 from relmachine.gates.own_law_vocabulary import VOCABULARY
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.port import OwnLawCase
@@ -51,7 +54,7 @@ def witnesses(process: LawProcess, text: str, one: OwnLawCase) -> object:
 PLAN = desk().plan()
 PAST = [
     sighting(
-        "receive", "ann", amount="3", share="0.5", remark='"a\\"b"', urgent="true", due='"2026-01-02T03:04:05.000006Z"'
+        "receive", "ann", amount="3", share="5", remark='"a\\"b"', urgent="true", due='"2026-01-02T03:04:05.000006Z"'
     ),
     sighting("check", "ann"),
     sighting("note", "bob"),
@@ -74,7 +77,7 @@ PAST = [
         ),
         ('reads(principal,"determine").', "violation(E,P) :- principal(E,P).", [["this", "eve"]]),
         ('reads(field,"amount").', 'violation(E,V) :- value(E,"amount",V).', [[[1, "receive"], 3], ["this", 7]]),
-        ('reads(field,"share").', 'violation(V) :- value(_,"share",V).', [["0.5"]]),
+        ('reads(field,"share").', 'violation(V) :- value(_,"share",V).', [[5]]),
         ('reads(field,"remark").', 'violation(V) :- value(_,"remark",V).', [['a"b']]),
         ('reads(field,"urgent").', 'violation(V) :- value(_,"urgent",V).', [[True]]),
         ('reads(field,"due").', 'violation(V) :- value(_,"due",V).', [["2026-01-02T03:04:05.000006Z"]]),
@@ -230,17 +233,6 @@ def test_times_compare_as_terms_do() -> None:
     assert time_term("2011-10-11T11:45:40.276000Z") == "at(15258,42340,276000)"
 
 
-@pytest.mark.parametrize(
-    ("value", "term"), [("2147483647", 2147483647), ("2147483648", "2147483648"), ("1e21", "1e21")]
-)
-def test_only_numbers_that_the_solver_calculates_with_are_numbers(
-    process: LawProcess, value: str, term: object
-) -> None:
-    one = case(PLAN, "determine", [sighting("receive", share=value)])
-    text = law(GUARDED + 'reads(field,"share").', 'violation(V) :- value(_,"share",V).')
-    assert witnesses(process, text, one) == [[term]]
-
-
 def test_a_program_without_end_refuses_only_the_case_that_sets_it_going() -> None:
     limits = Limits(own_law_cpu_seconds_max=0.4)
     process = LawProcess(limits)
@@ -329,6 +321,45 @@ def test_a_case_that_crashes_the_solver_alone_twice_is_refused() -> None:
     assert refusal is not None
     assert refusal.witness == {"law": "law", "limit": "crash"}
     assert process.starts == 2
+
+
+@pytest.mark.parametrize(
+    "worker", ["", "raise SystemExit(1)", "import signal, os; os.kill(os.getpid(), signal.SIGSEGV)"]
+)
+def test_a_worker_that_cannot_start_refuses_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str
+) -> None:
+    """Its file is gone, or what it imports fails: it has seen no program that could be at fault."""
+    if worker:
+        (tmp_path / "worker.py").write_text(worker)
+    process = LawProcess(Limits())
+    with monkeypatch.context() as patched:
+        patched.setattr(own_law_process, "WORKER", tmp_path / "worker.py")
+        with pytest.raises(RelmError) as caught:
+            judged(process, FOUR_EYES, case(PLAN, "determine"))
+        assert caught.value.code is Code.UNREACHABLE
+        patched.setattr(own_law_process.sys, "executable", str(tmp_path / "gone"))
+        with pytest.raises(RelmError):
+            judged(process, FOUR_EYES, case(PLAN, "determine"))
+    try:
+        assert judged(process, FOUR_EYES, case(PLAN, "determine")) == [None]
+    finally:
+        process.close()
+
+
+def test_a_long_violation_makes_no_long_refusal(process: LawProcess) -> None:
+    """Neither one of nested terms, which grow without end, nor one of many arguments."""
+    nested = 'a(f(V,V,V,V,V,V,V,V)) :- value(this,"amount",V). b(f(X,X,X,X,X,X,X,X)) :- a(X).'
+    nested += "c(f(X,X,X,X,X,X,X,X)) :- b(X). violation(" + ",".join("X" * 20) + ") :- c(X)."
+    (refusal,) = judged(process, law(GUARDED, nested), case(PLAN, "determine", written={"amount": "1234567"}))
+    long = f'"{"x" * 30_000}"'
+    texts = "violation(" + ",".join("V" * 8) + ') :- value(this,"remark",V).'
+    (other,) = judged(process, law('guards("receive").', texts), case(PLAN, "receive", written={"remark": long}))
+    for one in (refusal, other):
+        assert one is not None
+        assert one.code is Code.LAW_BROKEN
+        assert len(one.sentence) < 400
+        assert len(str(one.witness["violations"])) < 4000
 
 
 def test_a_worker_that_does_not_run_is_given_up_and_counts_against_nobody() -> None:

@@ -6,7 +6,6 @@ from itertools import combinations
 
 from hypothesis import given, settings
 
-from relmachine.algebra.nuclei import commutes
 from relmachine.algebra.posets import Poset
 from relmachine.machine.compile import compile_plan, stability
 from relmachine.machine.declaration import Declaration, StepDeclaration
@@ -15,6 +14,7 @@ from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Kind, Plan, Reducer
 from relmachine.machine.report import Law, Verdict
 from relmachine.machine.view import visible_claims
+from tests.oracles.nuclei import commutes
 from tests.unit.machine.machines import REDUCERS, machines
 
 

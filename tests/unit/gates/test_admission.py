@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from relmachine.errors import Code
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.kernel.verdicts import GateName, Refusal
 from tests.unit.gates.permit_plan import PLAN, Step, case, codes, decide, thread
 

@@ -14,7 +14,7 @@ from functools import cache
 from clingo import Control
 
 from relmachine.errors import Code
-from relmachine.gates.admission_facts import FactWriter, footprint
+from relmachine.gates.admission_facts import FactWriter, step_claims
 from relmachine.gates.constraint_programs import program_text
 from relmachine.gates.port import LawCase
 from relmachine.kernel.verdicts import GateName, Refusal
@@ -42,7 +42,7 @@ class AdmissionGate:
         ordered = sorted(name for name, field in plan.fields.items() if field.reducer is Reducer.ONCE)
         self._fields = {name: number for number, name in enumerate(ordered)}
         self._field_names = ordered
-        self._footprints = {step.name: footprint(plan, step) for step in plan.steps}
+        self._claims_by_step = {step.name: step_claims(plan, step) for step in plan.steps}
 
     async def admit(self, cases: Sequence[LawCase]) -> Sequence[Sequence[Refusal | None]]:
         """For each case, one verdict for each step; None for admitted and for withdrawn steps.
@@ -53,7 +53,7 @@ class AdmissionGate:
 
     def decide(self, cases: Sequence[LawCase]) -> Sequence[Sequence[Refusal | None]]:
         """`admit`, in the calling thread."""
-        writer = FactWriter(self._footprints, self._fields)
+        writer = FactWriter(self._claims_by_step, self._fields)
         starts = [writer.case(case) for case in cases]
         found = self._violations(_solve(writer.text()))
         return [self._verdicts(case, start, found) for case, start in zip(cases, starts, strict=True)]
