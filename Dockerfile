@@ -6,10 +6,11 @@ ARG BASE_IMAGE
 # One server. `data` has an empty folder for each volume, so that Docker gives new volumes to this user.
 FROM ${BASE_IMAGE} AS server
 ARG PROGRAM
-COPY ready ${PROGRAM} /usr/local/bin/
+COPY ready with-secrets ${PROGRAM} /usr/local/bin/
 COPY --chown=10001:10001 data /data
 ENV HOME=/tmp
 USER 10001:10001
+ENTRYPOINT ["with-secrets"]
 
 # A node: relmachine with everything that it imports.
 FROM ${BASE_IMAGE} AS node

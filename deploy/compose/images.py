@@ -37,11 +37,12 @@ def main(folder: Path) -> None:
 
 
 def _context(folder: Path) -> Path:
-    """What all have: how to build, the health check, an empty folder for each volume."""
+    """What all have: how to build, the health check, what a server is started by, an empty folder for each volume."""
     for path in volumes().values():
         (folder / DATA.name / path.relative_to(DATA)).mkdir(parents=True)
     shutil.copy(ROOT / "Dockerfile", folder)
-    shutil.copy(ROOT / "deploy" / "compose" / "ready", folder)
+    for script in ("ready", "with-secrets"):
+        shutil.copy(ROOT / "deploy" / "compose" / script, folder)
     return folder
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from relmachine.hosts import dapr_placement, dapr_sidecar
 from relmachine.hosts.dapr_placement import Placement, PlacementPorts, Scheduler, SchedulerPorts
 from relmachine.hosts.dapr_sidecar import Sidecar, SidecarPorts
+from relmachine.hosts.dapr_tokens import DaprTokens
 from tests.contract.rqlite_servers import free_ports
 from tests.real_servers import need
 
 PROGRAMS = ("daprd", "placement", "scheduler")
+TOKENS = DaprTokens("the-token-of-sidecars", "the-token-of-nodes")
 PORTS_MAX = 30
 """Enough for placement, scheduler and four sidecars."""
 
@@ -27,10 +29,12 @@ def programs() -> dict[str, str]:
 
 
 class DaprCluster:
-    """One placement, one scheduler, and what is started of `machine` on them. Use as a context manager."""
+    """One placement, one scheduler unless told not to, and what is started of `machine` on them. Use as a context
+    manager.
+    """
 
-    def __init__(self, folder: Path, machine: str) -> None:
-        self.folder, self.machine = folder, machine
+    def __init__(self, folder: Path, machine: str, *, scheduled: bool = True) -> None:
+        self.folder, self.machine, self._scheduled = folder, machine, scheduled
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._programs = programs()
         self._ports = free_ports(PORTS_MAX)
@@ -44,11 +48,9 @@ class DaprCluster:
 
     def __enter__(self) -> DaprCluster:
         self.start_placement()
-        self._spawn(
-            "scheduler",
-            dapr_placement.scheduler_command(self.scheduler, self._programs["scheduler"]),
-            dapr_placement.server_environment(self.scheduler),
-        )
+        if self._scheduled:
+            command = dapr_placement.scheduler_command(self.scheduler, self._programs["scheduler"])
+            self._spawn("scheduler", command, dapr_placement.server_environment(self.scheduler))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,6 +119,7 @@ class DaprCluster:
             placement=[f"127.0.0.1:{self.placement.ports.api}"],
             scheduler=[self.scheduler.address],
             folder=self.folder / name,
+            tokens=TOKENS,
         )
 
     def _port(self) -> int:

@@ -16,6 +16,7 @@ import uvloop
 from relmachine.hosts.dapr import DaprHost
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
+from tests.cluster.dapr_cluster import TOKENS
 
 CURSOR = 0
 """Where every thread stands, below every hint: so each call takes a turn, and none is answered by what is known."""
@@ -27,7 +28,7 @@ class WritingRounds:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1)
 
-    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+    async def run(self, threads: Sequence[str], hinted: Mapping[str, int]) -> Mapping[str, int]:
         self._file.write("".join(f"{thread}\n" for thread in threads))
         return dict.fromkeys(threads, CURSOR)
 
@@ -37,7 +38,7 @@ async def main(machine: str, sidecar: str, listen: str, path: Path) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     local = LocalHost(WritingRounds(path), Limits())
-    host = await DaprHost.start(local, machine, sidecar, listen)
+    host = await DaprHost.start(local, machine, sidecar, listen, tokens=TOKENS)
     await ended.wait()
     await host.close()
     await local.close()

@@ -18,7 +18,7 @@ from relmachine.hosts.dapr_actor import actor_type
 from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.hosts.dapr_client import SidecarCaller
 from relmachine.hosts.dapr_outcome import Advanced, decode_outcome, encode_hint
-from tests.cluster.dapr_cluster import DaprCluster
+from tests.cluster.dapr_cluster import TOKENS, DaprCluster
 from tests.cluster.dapr_node import CURSOR
 
 pytestmark = [pytest.mark.process, pytest.mark.whole_cluster, pytest.mark.slow]
@@ -55,7 +55,7 @@ async def callers(cluster: DaprCluster) -> AsyncGenerator[dict[str, SidecarCalle
 
 
 def caller(cluster: DaprCluster, name: str) -> SidecarCaller:
-    return SidecarCaller(cluster.sidecars[name].grpc_address, actor_type("permit"), DaprBounds())
+    return SidecarCaller(cluster.sidecars[name].grpc_address, actor_type("permit"), DaprBounds(), TOKENS)
 
 
 async def until_placed(line: SidecarCaller) -> None:

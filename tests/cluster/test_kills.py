@@ -24,6 +24,7 @@ from tests.cluster.contents import check_feeds, check_same, check_settled_once
 from tests.cluster.load import Load
 from tests.cluster.small import kill
 from tests.cluster.whole import Whole, alone, embedded, log, whole
+from tests.store_by_hand import ask
 
 pytestmark = [pytest.mark.process, pytest.mark.whole_cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -94,8 +95,8 @@ def _rqlite(*, leads: bool) -> Callable[[Whole], ProcessState]:
     def choose(run: Whole) -> ProcessState:
         return next(
             one
-            for one in run.of(Kind.RQLITE)
-            if (_json(f"{one.address}/status")["store"]["raft"]["state"] == "Leader") is leads
+            for one, url in zip(run.of(Kind.RQLITE), run.store_urls, strict=True)
+            if (json.loads(ask(f"{url}/status", seconds=5))["store"]["raft"]["state"] == "Leader") is leads
         )
 
     return choose

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import cast
 
@@ -32,6 +31,7 @@ from relmachine.stream.connection import Connection
 from tests import permit
 from tests.cluster.small import block, kill, until
 from tests.real_servers import need
+from tests.store_by_hand import ask
 
 pytestmark = [pytest.mark.process, pytest.mark.whole_cluster]
 
@@ -67,15 +67,14 @@ def sql(url: str, statements: list[object]) -> dict[str, object]:
     """The answer of one server. Reads go to `/db/query`: one through `/db/request` was seen to miss the newest row."""
     reads = str(statements[0]).startswith("SELECT")
     path = "query?level=linearizable" if reads else "execute?transaction"
-    request = urllib.request.Request(f"{url}/db/{path}", json.dumps(statements).encode())
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return cast(dict[str, object], json.load(answer))
+    answer = ask(f"{url}/db/{path}", json.dumps(statements).encode(), seconds=5)
+    return cast(dict[str, object], json.loads(answer))
 
 
-async def stored(cluster: Supervisor, statements: list[object]) -> dict[str, object]:
+async def stored(cluster: Supervisor, login: Login, statements: list[object]) -> dict[str, object]:
     """The answer of the first server that gives a good one, asked until the deadline."""
-    urls = [process.address for process in cluster.state.processes if process.kind == Kind.RQLITE]
+    ports = [process.ports["http"] for process in cluster.state.processes if process.kind == Kind.RQLITE]
+    urls = [login.url("http", "127.0.0.1", port) for port in ports]
     async with asyncio.timeout(40):
         while True:
             for url in urls:
@@ -98,23 +97,24 @@ def programs() -> None:
 def test_a_server_of_each_may_die_while_written_to(tmp_path: Path) -> None:
     async def run() -> None:
         async with running(servers(tmp_path)) as cluster:
-            client = await connected(cluster, Logins.load(tmp_path).core)
+            logins = Logins.load(tmp_path)
+            client = await connected(cluster, logins.core)
             assert client.client.discovered_servers == []  # it would bring no login to those
             await client.jetstream.add_stream(name="steps", subjects=["relm.permit.step.*.*"], num_replicas=3)
-            await stored(cluster, ["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT"])
+            await stored(cluster, logins.store, ["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT"])
             for number in range(STEPS):
                 if number % 10 == 5:
                     member = 1 + number // 10
                     kill(cluster.pids[f"nats-{member}"], signal.SIGKILL)
                     kill(cluster.pids[f"rqlite-{member}"], signal.SIGKILL)
                 await published(client.jetstream, number)
-                await stored(cluster, [["INSERT OR IGNORE INTO t VALUES (?)", number]])
+                await stored(cluster, logins.store, [["INSERT OR IGNORE INTO t VALUES (?)", number]])
                 if number % 10 == 9:
                     await until(lambda: cluster.state.phase is Phase.READY, "the killed servers to be back")
             assert sum(process.restarts for process in cluster.state.processes) == 6
             info = await client.jetstream.stream_info("steps")
             assert info.state.messages == STEPS
-            answer = await stored(cluster, ["SELECT count(*), sum(n) FROM t"])
+            answer = await stored(cluster, logins.store, ["SELECT count(*), sum(n) FROM t"])
             assert cast(list[dict[str, object]], answer["results"])[0]["values"] == [[STEPS, sum(range(STEPS))]]
             await client.close()
 

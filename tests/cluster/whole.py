@@ -51,10 +51,10 @@ _DECIDED = "SELECT (SELECT count(*) FROM thread_events) + (SELECT count(*) FROM 
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Hold the only place for a cluster among the tests that run on this machine. Without the servers the test is left
-    out."""
-    for name in programs(ClusterSpec(3, Path(), "permit", permit.YAML, FIRST_PORT)):
+def alone(kinds: Iterable[Kind] = Kind) -> Iterator[None]:
+    """Hold the only place for a cluster among the tests that run on this machine. Without the servers for these kinds
+    of processes the test is left out."""
+    for name in programs(ClusterSpec(3, Path(), "permit", permit.YAML, FIRST_PORT, kinds=frozenset(kinds))):
         need(name)
     with _LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -76,7 +76,8 @@ async def until(
 
 @dataclass
 class Whole:
-    """A cluster that runs. `acknowledged` are thread and sequence of every step that the stream took."""
+    """A cluster that runs; addresses have their logins. `acknowledged` are thread and sequence of every step that the
+    stream took."""
 
     cluster: Supervisor
     folder: Path
@@ -146,10 +147,11 @@ async def whole(
     began = time.monotonic()
     async with running(spec) as cluster, contextlib.AsyncExitStack() as stack:
         print(f"{len(cluster.state.processes)} processes ready after {time.monotonic() - began:.0f} s")
-        login, processes = Logins.load(folder).core, cluster.state.processes
+        logins, processes = Logins.load(folder), cluster.state.processes
         ports = [process.ports["client"] for process in processes if process.kind == Kind.NATS]
-        stream = ",".join(login.url("nats", HOST, port) for port in ports)
-        stores = [process.address for process in processes if process.kind == Kind.RQLITE]
+        stream = ",".join(logins.core.url("nats", HOST, port) for port in ports)
+        ports = [process.ports["http"] for process in processes if process.kind == Kind.RQLITE]
+        stores = [logins.store.url("http", HOST, port) for port in ports]
         patient = RqliteBounds(attempt_seconds_max=2.0, retry_seconds_max=60.0)
         store = RqliteReading(RqliteClient(stores, patient), "", READING)  # there may be no schema yet
         stack.push_async_callback(store.close)

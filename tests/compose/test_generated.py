@@ -5,8 +5,10 @@ again and compare; hold every service against the plan for processes; write the 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +36,12 @@ PLAN = container_plan(SPEC, LOGINS)
 STORED = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(STORED)["services"]
 _NAME = re.compile(f"(?:{'|'.join(Kind)})-\\d")
-PASSWORDS = {login.password for login in (LOGINS.core, LOGINS.publisher, LOGINS.system, LOGINS.route)}
+PASSWORDS = set(LOGINS.passwords)
+SECRETS = {
+    Kind.NODE: {"RELM_NATS_URLS", "RELM_STORE_URLS", "RELM_DAPR_API_TOKEN", "RELM_DAPR_APP_TOKEN"},
+    Kind.SIDECAR: {"DAPR_API_TOKEN", "APP_API_TOKEN"},
+}
+"""Variables that hold a login, by kind of process."""
 
 
 def test_the_stored_file_is_what_the_plan_gives() -> None:
@@ -53,9 +60,10 @@ def test_containers_run_the_commands_of_processes() -> None:
         assert _same_host(service["command"][1:]) == _same_host(process.command[1:])
         assert _same_host(service["healthcheck"]["test"]) == _same_host(["CMD", "ready", *process.ready])
         told, meant = dict(service.get("environment", {})), dict(process.environment)
-        if _is_node(process.name):
+        for variable in SECRETS.get(process.kind, ()):
+            del meant[variable]
+        if process.kind in SECRETS:
             assert told.pop("RELM_SECRETS_DIR") == f"/data/{process.name}/secrets"
-            del meant["RELM_NATS_URLS"]
         assert list(told) == list(meant)
         assert _same_host(told.values()) == _same_host(meant.values())
 
@@ -164,7 +172,9 @@ def test_logins_are_nowhere_but_in_files_for_their_owner() -> None:
         shown = json.dumps([*process.command, *process.environment.values()])
         assert not any(password in shown for password in PASSWORDS), process.name
     with_logins = {file.path for file in PLAN.files if any(password in file.text for password in PASSWORDS)}
-    assert len(with_logins) == 6
+    own = {"nats-{}/nats.conf", "rqlite-{}/users.json"}
+    own |= {f"{kind}-{{}}/secrets/{variable}" for kind, variables in SECRETS.items() for variable in variables}
+    assert with_logins == {DATA / path.format(number) for path in own for number in (1, 2, 3)}
     assert all(file.mode == 0o600 for file in PLAN.files if file.path in with_logins)
 
 
@@ -187,7 +197,36 @@ def test_configuring_writes_every_file_and_keeps_the_logins(tmp_path: Path, monk
     for name, value in node.environment.items():
         monkeypatch.setenv(name, value)
     found = Settings()
+    assert found.store_urls == tuple(
+        logins.store.url("http", f"rqlite-{n}", SPEC.first_port + 100 + 10 * (n - 1)) for n in (1, 2, 3)
+    )
+    assert found.dapr_api_token is not None and found.dapr_app_token is not None
+    tokens = {found.dapr_api_token.get_secret_value(), found.dapr_app_token.get_secret_value()}
+    assert tokens == {logins.sidecar.password, logins.callback.password}
     assert found.nats_urls == tuple(
         logins.core.url("nats", f"nats-{n}", SPEC.first_port + 10 * (n - 1)) for n in (1, 2, 3)
     )
     assert found.dapr_address == f"daprd-2:{SPEC.first_port + 511}"
+
+
+def test_a_sidecar_is_started_with_its_tokens(tmp_path: Path) -> None:
+    """It knows variables only, and its container's have none: what its image begins with reads the files."""
+    (tmp_path / CLUSTER).mkdir()
+    made = configure(ClusterSpec(3, tmp_path, "permit", permit.YAML, SPEC.first_port))
+    logins = Logins.load(tmp_path / CLUSTER)
+    server = (ROOT / "Dockerfile").read_text().split("\nFROM ")[1]
+    assert "COPY ready with-secrets " in server and 'ENTRYPOINT ["with-secrets"]' in server
+    start = ROOT / "deploy" / "compose" / "with-secrets"
+    for process in made.processes:
+        if process.kind == Kind.NODE:
+            continue
+        told = subprocess.run(
+            [start, "env", "--null"],
+            env={"PATH": os.environ["PATH"], **process.environment},
+            capture_output=True,
+            check=True,
+        ).stdout.decode()
+        variables = dict(line.split("=", 1) for line in told.split("\0") if line)
+        tokens = {"DAPR_API_TOKEN": logins.sidecar.password, "APP_API_TOKEN": logins.callback.password}
+        found = {name: variables[name] for name in tokens if name in variables}
+        assert found == (tokens if process.kind == Kind.SIDECAR else {}), process.name

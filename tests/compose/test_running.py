@@ -18,7 +18,7 @@ import yaml
 
 from relmachine.cluster.containers import container_plan, container_spec
 from relmachine.cluster.kind import Kind
-from relmachine.cluster.logins import Logins
+from relmachine.cluster.logins import FILE_NAME, Logins
 from relmachine.cluster.plan import programs
 from relmachine.servers import available
 from tests import permit
@@ -43,7 +43,7 @@ def _wanted() -> None:
     absent = [name for name in programs(SPEC) if available()[name].path is None]
     reason = missing() or (f"not on this machine: {', '.join(absent)} (make servers)" if absent else None)
     if reason is not None:
-        pytest.skip(reason)
+        pytest.fail(f"RELM_TEST_COMPOSE=1, and {reason}", pytrace=False)
 
 
 def test_the_figures_hold_while_containers_die() -> None:
@@ -98,7 +98,7 @@ def _wrong(figures: Mapping[str, object]) -> dict[str, object]:
 def _replay_while_dying(run: Containers, leader: str) -> dict[str, Any]:
     """The log through node 1; the rqlite leader's container is killed for good, then node 2's process dies."""
     asked = next(name for name in SPEC.names(Kind.RQLITE) if name != leader)
-    store = f"http://{run.host(asked)}:{PORTS[asked]['http']}/db/query?level=none&q={_DECIDED}"
+    store = f"{_store(run, asked)}/db/query?level=none&q={_DECIDED}"
     steps = permit.expected()["published"]
     replay = run.start("node-1", *RELM, "replay", "/machine/permit.yaml", "/machine/receipt.xes.gz", *CONTEXT, "--json")
 
@@ -120,15 +120,19 @@ def _replay_while_dying(run: Containers, leader: str) -> dict[str, Any]:
 
 
 def _rqlite_leader(run: Containers) -> str:
-    ask = "import json, urllib.request as u; print(json.load(u.urlopen('http://rqlite-1:20100/status'))['store']['leader'])"
-    told = run.exec("node-1", "python3", "-c", ask)
+    told = json.dumps(run.ask(f"{_store(run, 'rqlite-1')}/status")["store"]["leader"])
     return next(name for name in PLAN.names() if name in told and name.startswith("rqlite-"))
+
+
+def _store(run: Containers, name: str) -> str:
+    """Where a server of the store answers, with the login."""
+    return _logins(run).store.url("http", run.host(name), PORTS[name]["http"])
 
 
 def _check_confined(run: Containers) -> None:
     """Nobody is root or writes into an image; only nodes are reached, from this machine only; logins are in files."""
     began = time.monotonic()
-    passwords = set(json.loads(_logins(run)))
+    passwords = set(_logins(run).passwords)
     for name in PLAN.names():
         look = run.look(name)
         assert look["HostConfig"]["ReadonlyRootfs"] and look["HostConfig"]["CapDrop"] == ["ALL"], name
@@ -138,18 +142,14 @@ def _check_confined(run: Containers) -> None:
         assert {one["HostIp"] for one in published} == ({"127.0.0.1"} if name.startswith("node-") else set()), name
     with pytest.raises(AssertionError, match="Read-only file system"):
         run.exec("node-1", "touch", "/opt/relmachine/new")
-    assert len(passwords) == 4
+    assert len(passwords) == len(Logins.model_fields)
     run.seconds["checks"] = round(time.monotonic() - began, 1)
 
 
-def _logins(run: Containers) -> str:
-    """The passwords, read where only the first container has them."""
-    read = (
-        "import json, sys; from relmachine.cluster.logins import Logins; from pathlib import Path; "
-        "made = Logins.load(Path('/data/cluster')); "
-        "print(json.dumps([one['password'] for one in made.model_dump().values()]))"
-    )
-    return run.compose("run", "--rm", "--no-deps", "configure", "python3", "-c", read)
+def _logins(run: Containers) -> Logins:
+    """The logins, read where only the first container has them."""
+    file = f"/data/cluster/{FILE_NAME}"
+    return Logins.model_validate_json(run.compose("run", "--rm", "--no-deps", "configure", "cat", file))
 
 
 def test_docker_compose_takes_the_file(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -62,10 +63,25 @@ def print_addresses(console: Console, addresses: dict[str, str]) -> None:
     console.print(made)
 
 
+class _Log:
+    """Where stderr leads when it is written to. On a full disk lines are lost, and nothing else: what is logged are
+    troubles, which must not end whoever goes on with them.
+    """
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def _log_to_stderr(level: int) -> None:
     import structlog
 
+    log = _Log()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # where stderr leads when it is written to
+        logger_factory=lambda *_: structlog.PrintLogger(cast("TextIO", log)),
     )

@@ -41,7 +41,8 @@ def _of_a_cluster(machine: str, path: str, nodes: int) -> Settings:
 
     plan = container_plan(container_spec(machine, Path(path).name, nodes), Logins())
     told = next(process.environment for process in plan.processes if process.kind == Kind.NODE)
-    return settings(replicas=told["RELM_REPLICAS"], store_urls=told["RELM_STORE_URLS"])
+    stores = tuple(process.address for process in plan.processes if process.kind == Kind.RQLITE)
+    return settings(replicas=told["RELM_REPLICAS"], store_urls=stores)
 
 
 def print_topology(console: Console, found: Description) -> None:

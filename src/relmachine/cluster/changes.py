@@ -33,7 +33,8 @@ class Changes:
         """Do what is asked. Cancelled, it leaves the wish as it is written down: the next `relm up` goes on with it.
 
         Errors: `limit_exceeded` while another change is under way, for more nodes than a cluster has, and for the last
-        one; `not_found` for a node that is not there; `unreachable` when a port is taken, or a node does not get ready.
+        one; `not_found` for a node that is not there; `unreachable` when a port is taken, a node does not get ready, or
+        the wish cannot be written down.
         """
         if self._under_way is not None:
             sentence = f"one change at a time: wait until it is done, {self._under_way} (`relm nodes list`)"
@@ -64,10 +65,11 @@ class Changes:
         joining = _difference(wanted, before)
         known = ports(before)
         check_free({name: roles for name, roles in ports(wanted).items() if name not in known})
+        self._cluster.want(Wish.of(wanted))
         began = self._began(joining, "joining", tell)
         try:
             await self._cluster.change(self._planned(wanted), Wish.of(wanted))
-        except RelmError:
+        except Exception:  # what joins may be missing for any reason, a full disk among them
             await self._cluster.change(self._planned(before), Wish.of(before))
             raise
         self._spec = wanted
@@ -76,6 +78,7 @@ class Changes:
 
     async def _remove(self, wanted: ClusterSpec, tell: Tell) -> tuple[str, ...]:
         leaving = _difference(self._spec, wanted)
+        self._cluster.want(Wish.of(wanted))
         began = self._began(leaving, "leaving", tell)
         self._spec = wanted
         await self._cluster.change(self._planned(wanted), Wish.of(wanted))

@@ -56,10 +56,13 @@ def container_plan(spec: ClusterSpec, logins: Logins, grants: Grants | None = No
 
 
 def _without_secrets(process: ProcessSpec, logins: Logins) -> tuple[ProcessSpec, list[ConfigFile]]:
-    """The process with its settings that hold a login in files (see `node.settings`), and these."""
-    passwords = [login.password for login in (logins.core, logins.publisher, logins.system, logins.route)]
+    """The process with its variables that hold a login in files (see `node.settings`, and `with-secrets` beside the
+    Dockerfile), and these.
+    """
     secret = {
-        name: value for name, value in process.environment.items() if any(password in value for password in passwords)
+        name: value
+        for name, value in process.environment.items()
+        if any(password in value for password in logins.passwords)
     }
     if not secret:
         return process, []

@@ -7,9 +7,14 @@ import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+import structlog
+
 from relmachine.cluster.kind import Kind
 from relmachine.cluster.state import ClusterState, Phase, Stage
+from relmachine.errors import RelmError
 from relmachine.node.context import Context
+
+_log = structlog.get_logger(__name__)
 
 _SERVING = {Phase.READY, Phase.DEGRADED}
 
@@ -21,6 +26,7 @@ def reachable(folder: Path) -> Generator[Callable[[ClusterState], None]]:
     nobody runs. Without nodes there is nothing to say.
 
     The supervisor counts as the running process: the cluster is there as long as it is, whichever node restarts.
+    Errors, of what is yielded: OSError, `not_found`, `unreachable` when that cannot be written down; call it again.
     """
     named: str | None = None
 
@@ -28,8 +34,8 @@ def reachable(folder: Path) -> Generator[Callable[[ClusterState], None]]:
         nonlocal named
         ready = [one.name for one in state.processes if one.kind == Kind.NODE and one.stage is Stage.READY]
         if state.phase in _SERVING and ready and named not in ready:
+            _write(folder, ready[0], os.getpid())
             named = ready[0]
-            _write(folder, named, os.getpid())
         elif state.phase not in _SERVING:
             nobody()
 
@@ -42,7 +48,10 @@ def reachable(folder: Path) -> Generator[Callable[[ClusterState], None]]:
     try:
         yield follow
     finally:
-        nobody()
+        try:
+            nobody()
+        except (OSError, RelmError) as error:  # readers see that the supervisor is gone
+            _log.warning("context_not_written", folder=str(folder), error=str(error))
 
 
 def _write(folder: Path, node: str, pid: int | None) -> None:

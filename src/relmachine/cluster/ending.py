@@ -11,7 +11,7 @@ from pathlib import Path
 from relmachine.cluster.holding import holding, supervisor_pid
 from relmachine.cluster.leftovers import end_leftovers
 from relmachine.cluster.state import ClusterState, Phase, Stage
-from relmachine.cluster.supervisor import Watcher
+from relmachine.cluster.telling import Watcher
 from relmachine.node.living import birth
 
 DRAIN_SECONDS_MAX = 90.0

@@ -79,12 +79,14 @@ class Keeper:
         self._transit = self.state.stage = Stage.LEAVING
 
     async def stop(self) -> bool:
-        """Stop the process, after `keep` was cancelled. Whether it went by itself. Never raises."""
+        """Stop the process, after `keep` was cancelled. Whether it went by itself."""
         if self._child is None or not self._child.running:
             self._set(Stage.STOPPED)
             return True
-        self._set(Stage.STOPPING, pid=self._child.pid)
-        polite = await self._child.stop()
+        try:
+            self._set(Stage.STOPPING, pid=self._child.pid)
+        finally:  # whatever becomes of what is told
+            polite = await self._child.stop()
         self._set(Stage.STOPPED, last_exit=exit_text(await self._child.ended()))
         return polite
 

@@ -69,11 +69,16 @@ class Keepers:
             for other in names:
                 if keeper.spec.name in self._keepers[other].spec.needs:
                     await gone[other].wait()
-            if not await keeper.stop():
-                _log.warning("process_killed", process=keeper.spec.name, after_seconds=keeper.spec.stop_seconds)
-            gone[keeper.spec.name].set()
+            try:
+                if not await keeper.stop():
+                    _log.warning("process_killed", process=keeper.spec.name, after_seconds=keeper.spec.stop_seconds)
+            finally:  # what it needs is stopped, whatever went wrong here
+                gone[keeper.spec.name].set()
 
-        await asyncio.gather(*(stop(self._keepers[name]) for name in names))
+        ended = await asyncio.gather(*(stop(self._keepers[name]) for name in names), return_exceptions=True)
+        for name, error in zip(names, ended, strict=True):
+            if error is not None:
+                _log.error("process_not_stopped_in_order", process=name, error=repr(error))
 
     def forget(self, names: Collection[str]) -> None:
         """Let go of processes that were ended."""

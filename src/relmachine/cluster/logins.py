@@ -1,4 +1,4 @@
-"""Names and passwords of one cluster's NATS accounts: made once, kept in a file that only its owner reads."""
+"""Names and passwords of one cluster: made once, kept in a file that only its owner reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _password() -> str:
 
 
 class Login(BaseModel):
-    """A user and its password. Both are safe inside a URL and inside NATS configuration."""
+    """A user and its password. Both are safe inside a URL, inside NATS configuration and inside JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,8 +32,10 @@ class Login(BaseModel):
 
 
 class Logins(BaseModel):
-    """The logins: `core` for nodes, `publisher` for whoever may publish steps and nothing else, `system` for looking
-    at the servers, `route` for the servers among themselves.
+    """The logins. Of NATS: `core` for nodes, `publisher` for whoever may publish steps and nothing else, `system` for
+    looking at the servers, `route` for the servers among themselves. Of rqlite: `store`, for nodes, for whoever
+    administers it, and for the servers among themselves. Of Dapr, which takes a password alone: `sidecar` for nodes at
+    their sidecars, `callback` for sidecars at their nodes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +44,15 @@ class Logins(BaseModel):
     publisher: Login = Field(default_factory=lambda: Login(user="publisher"))
     system: Login = Field(default_factory=lambda: Login(user="system"))
     route: Login = Field(default_factory=lambda: Login(user="route"))
+    store: Login = Field(default_factory=lambda: Login(user="store"))
+    sidecar: Login = Field(default_factory=lambda: Login(user="sidecar"))
+    callback: Login = Field(default_factory=lambda: Login(user="callback"))
+
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """Every password: what may be in files for their owner's eyes only."""
+        logins = (self.core, self.publisher, self.system, self.route, self.store, self.sidecar, self.callback)
+        return tuple(login.password for login in logins)
 
     def of(self, name: LoginName) -> Login:
         """The login that an account has (`stream.accounts`)."""
@@ -49,7 +60,9 @@ class Logins(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Logins:
-        """The logins in `folder`. Errors: `not_found` when there are none, or they cannot be read."""
+        """The logins in `folder`; those that an earlier version did not make yet are others each time, see
+        `load_or_create`. Errors: `not_found` when there are none, or they cannot be read.
+        """
         path = folder / FILE_NAME
         try:
             return cls.model_validate_json(path.read_text())
@@ -59,8 +72,12 @@ class Logins(BaseModel):
 
 
 def load_or_create(folder: Path) -> Logins:
-    """The logins of the cluster in `folder`, made now when it has none yet. Call while holding the folder."""
+    """The logins of the cluster in `folder`. Those that it does not have yet are made now: all of a new one, and of one
+    that an earlier version made what came since. Call while holding the folder.
+    """
     path = folder / FILE_NAME
-    if not path.exists():
-        write_private(path, Logins().model_dump_json(indent=2))
-    return Logins.load(folder)
+    logins = Logins.load(folder) if path.exists() else Logins()
+    text = logins.model_dump_json(indent=2)
+    if not path.exists() or path.read_text() != text:
+        write_private(path, text)
+    return logins

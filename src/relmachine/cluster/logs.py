@@ -32,16 +32,21 @@ def last_lines(path: Path, lines: int = 8) -> list[str]:
 
 
 def bound(path: Path, bytes_max: int = LOG_BYTES_MAX) -> bool:
-    """Copy a log that has grown too large to `*.1` and empty it. Whether it did.
+    """Copy a log that has grown too large to `*.1` and empty it; empty it all the same where there is no room for the
+    copy. Whether it did. Never raises: a log that cannot be bounded grows on.
 
     The process goes on writing to the same file, opened for appending, and needs to know nothing. What it writes
     between the copy and the emptying is lost.
     """
+    aside = path.with_name(path.name + ".1")
     try:
         if path.stat().st_size <= bytes_max:
             return False
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        try:
+            shutil.copyfile(path, aside)
+        except OSError:
+            aside.unlink(missing_ok=True)  # half of it takes room as well
         os.truncate(path, 0)
-    except FileNotFoundError:
+    except OSError:
         return False
     return True

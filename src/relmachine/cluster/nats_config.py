@@ -28,10 +28,16 @@ class NatsMember:
 
 @dataclass(frozen=True, slots=True)
 class NatsLimits:
-    """What a server may take, in bytes."""
+    """What a server may take. Bytes, counts and seconds as the names say.
+
+    Whoever may publish may begin batches and never end them; a stream with `open_batches_max` of them takes no other.
+    So there may be many, and one that stands still for `open_batch_seconds_max` is dropped.
+    """
 
     message_bytes_max: int = MIB
     store_bytes_max: int = 64 * 1024 * MIB
+    open_batches_max: int = 500
+    open_batch_seconds_max: int = 1
 
 
 def nats_config(
@@ -54,6 +60,8 @@ def nats_config(
         "jetstream {\n"
         f'  store_dir: "{store_dir}"\n'
         f"  max_file_store: {bounds.store_bytes_max}\n"
+        f"  limits {{ batch {{ max_inflight_per_stream: {bounds.open_batches_max},"
+        f' timeout: "{bounds.open_batch_seconds_max}s" }} }}\n'
         f"{sync_line}"
         "}\n"
         f"{_cluster(member, members, logins.route)}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from relmachine.cluster.kind import Kind
+from relmachine.cluster.logins import Login
 from relmachine.cluster.nats_config import NatsMember, nats_config
 from relmachine.cluster.site import Made, Site
 from relmachine.cluster.spec import ConfigFile, ProcessSpec
@@ -35,7 +38,11 @@ def _nats_member(site: Site, name: str) -> NatsMember:
 
 
 def rqlite(site: Site, name: str) -> Made:
-    """An rqlite server with foreign keys. The Raft time-outs give a new leader in 0.4 to 0.7 s instead of 1.7."""
+    """An rqlite server with foreign keys, closed to whoever has no login. The Raft time-outs give a new leader in
+    0.4 to 0.7 s instead of 1.7.
+    """
+    folder, login = site.spec.folder(name), site.logins.store
+    users = folder / "users.json"
     peers = [site.address(other, "raft") for other in site.names(Kind.RQLITE)]
     joining = ["-bootstrap-expect", str(len(peers)), "-join", ",".join(peers)] if len(peers) > 1 else []
     timing = ["-raft-timeout", "250ms", "-raft-election-timeout", "250ms", "-raft-leader-lease-timeout", "200ms"]
@@ -44,18 +51,28 @@ def rqlite(site: Site, name: str) -> Made:
         kind=Kind.RQLITE,
         command=[
             *(str(site.programs["rqlited"]), "-node-id", name, "-fk"),
+            *("-auth", str(users), "-join-as", login.user),
             *("-http-addr", site.address(name, "http"), "-raft-addr", site.address(name, "raft")),
             *timing,
             *joining,
-            str(site.spec.folder(name) / "data"),
+            str(folder / "data"),
         ],
-        folder=site.spec.folder(name),
+        folder=folder,
         ready=[site.http(name, "http", "/readyz")],
         address=site.http(name, "http"),
         ports=site.ports[name],
         restart=site.restart(Kind.RQLITE),
     )
-    return process, []
+    return process, [ConfigFile(users, rqlite_users(login), mode=0o600)]
+
+
+def rqlite_users(login: Login) -> str:
+    """Who may do what on an rqlite server: the login everything; anybody else, who is `*`, may ask whether it is ready.
+
+    It compares passwords as they are, at each request. Source: package auth of rqlite 8.
+    """
+    everything = {"username": login.user, "password": login.password, "perms": ["all"]}
+    return json.dumps([everything, {"username": "*", "perms": ["ready"]}])
 
 
 def opa(site: Site, name: str) -> Made:

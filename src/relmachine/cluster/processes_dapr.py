@@ -19,6 +19,7 @@ from relmachine.hosts.dapr_placement import (
     server_environment,
 )
 from relmachine.hosts.dapr_sidecar import Sidecar, SidecarPorts, command_line, environment, files
+from relmachine.hosts.dapr_tokens import DaprTokens
 
 
 def placement(site: Site, name: str) -> Made:
@@ -45,7 +46,7 @@ def placement(site: Site, name: str) -> Made:
 
 
 def scheduler(site: Site, name: str) -> Made:
-    """The scheduler, one, with its etcd inside."""
+    """The scheduler, one, with its etcd inside. No step needs it: it is for what is deferred."""
     ports, folder = site.ports[name], site.spec.folder(name)
     server = Scheduler(
         ports=SchedulerPorts(ports["api"], ports["etcd_client"], ports["etcd_peer"], ports["health"], ports["metrics"]),
@@ -81,6 +82,7 @@ def sidecar_of(site: Site, number: int) -> Sidecar:
         internal_listen=host,
         host_ip=host,
         app_address=site.host(f"{Kind.NODE}-{number}"),
+        tokens=DaprTokens(site.logins.sidecar.password, site.logins.callback.password),
     )
 
 
@@ -93,7 +95,7 @@ def sidecar(site: Site, name: str) -> Made:
         command=command_line(described, str(site.programs["daprd"])),
         folder=described.folder,
         ready=[site.http(name, "http", "/v1.0/healthz/outbound")],
-        needs=site.names(Kind.PLACEMENT, Kind.SCHEDULER),
+        needs=site.names(Kind.PLACEMENT),
         address=described.grpc_address,
         ports=site.ports[name],
         environment=environment(described),

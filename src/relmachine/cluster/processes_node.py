@@ -29,7 +29,7 @@ def node(site: Site, name: str) -> Made:
         folder=site.spec.folder(name),
         ready=[site.http(name, "http", "/health")],
         needs=(
-            *site.names(Kind.NATS, Kind.RQLITE, Kind.PLACEMENT, Kind.SCHEDULER),
+            *site.names(Kind.NATS, Kind.RQLITE, Kind.PLACEMENT),
             *(other for other in site.names(Kind.OPA, Kind.SIDECAR) if number_of(other) == number),
         ),
         address=site.http(name, "http"),
@@ -44,18 +44,25 @@ def node(site: Site, name: str) -> Made:
 def node_environment(site: Site, name: str) -> dict[str, str]:
     """The settings of a node as RELM_ variables: where every part is. What the cluster does not have is unset."""
     number, ports = number_of(name), site.ports[name]
-    login = site.logins.core
+    stream, store = site.logins.core, site.logins.store
     lists = {
         "RELM_NATS_URLS": [
-            login.url("nats", site.host(one), site.ports[one]["client"]) for one in site.names(Kind.NATS)
+            stream.url("nats", site.host(one), site.ports[one]["client"]) for one in site.names(Kind.NATS)
         ],
-        "RELM_STORE_URLS": [site.http(one, "http") for one in site.names(Kind.RQLITE)],
+        "RELM_STORE_URLS": [
+            store.url("http", site.host(one), site.ports[one]["http"]) for one in site.names(Kind.RQLITE)
+        ],
         "RELM_OPA_URL": [site.http(one, "http") for one in site.names(Kind.OPA) if number_of(one) == number],
     }
     settings = {variable: ",".join(values) for variable, values in lists.items() if values}
     if site.spec.count(Kind.SIDECAR):
         beside = sidecar_of(site, number)
-        settings |= {"RELM_DAPR_ADDRESS": beside.grpc_address, "RELM_DAPR_LISTEN": beside.app_listen}
+        settings |= {
+            "RELM_DAPR_ADDRESS": beside.grpc_address,
+            "RELM_DAPR_LISTEN": beside.app_listen,
+            "RELM_DAPR_API_TOKEN": site.logins.sidecar.password,
+            "RELM_DAPR_APP_TOKEN": site.logins.callback.password,
+        }
     if site.spec.grants_path is not None:
         settings["RELM_GRANTS"] = str(site.spec.grants_path)
     return {

@@ -21,7 +21,8 @@ from relmachine.cluster.plan import plan, programs
 from relmachine.cluster.ports import check_free, free_block, ports
 from relmachine.cluster.spec import ClusterPlan, ClusterSpec
 from relmachine.cluster.state import ClusterState, Wish
-from relmachine.cluster.supervisor import Supervisor, Watcher
+from relmachine.cluster.supervisor import Supervisor
+from relmachine.cluster.telling import Watcher
 from relmachine.errors import Code, RelmError
 from relmachine.gates.grants import Grants, parse_grants
 from relmachine.servers import locate

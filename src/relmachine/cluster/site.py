@@ -13,6 +13,9 @@ from relmachine.gates.grants import Grants
 
 HOST = "127.0.0.1"
 
+NOT_NEEDED = frozenset({Kind.SCHEDULER})
+"""What nothing waits for. Sidecars begin without the scheduler, host actors without it, and find it when it comes."""
+
 Made = tuple[ProcessSpec, Sequence[ConfigFile]]
 """A process, and the files that are to be written before it starts."""
 
@@ -49,8 +52,11 @@ class Site:
         return tuple(name for kind in kinds for name in self.spec.names(kind))
 
     def restart(self, kind: Kind) -> Restart:
-        """A process with a like that goes on may be missed for long; without one, the cluster cannot go on."""
-        return Restart(when_exhausted="degrade" if self.spec.count(kind) > 1 else "stop")
+        """A process with a like that goes on may be missed for long, and one that no step needs; without any other,
+        the cluster cannot go on.
+        """
+        may_be_missed = self.spec.count(kind) > 1 or kind in NOT_NEEDED
+        return Restart(when_exhausted="degrade" if may_be_missed else "stop")
 
 
 def number_of(name: str) -> int:

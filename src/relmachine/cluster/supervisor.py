@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -17,13 +17,11 @@ from relmachine.cluster.keepers import Keepers
 from relmachine.cluster.leftovers import end_leftovers
 from relmachine.cluster.spec import ClusterPlan, ProcessSpec
 from relmachine.cluster.state import ClusterState, Failure, Phase, ProcessState, Stage, Wish
+from relmachine.cluster.telling import Telling, Watcher
 from relmachine.errors import Code, RelmError
 from relmachine.node.private import write_private
 
 _log = structlog.get_logger(__name__)
-
-Watcher = Callable[[ClusterState], None]
-"""Called whenever the state changed, and must not block."""
 
 _WELL = {Stage.READY, Stage.JOINING, Stage.LEAVING}
 
@@ -32,8 +30,9 @@ class Supervisor:
     """The processes of one plan. Use `Supervisor.running`, in the main thread, while holding the folder."""
 
     def __init__(self, wish: Wish, folder: Path, watcher: Watcher | None) -> None:
-        self._folder, self._watcher = folder, watcher
+        self._folder = folder
         self.state = ClusterState(wish=wish, supervisor_pid=os.getpid(), processes=[])
+        self._telling = Telling(self.state, folder, watcher)
         self._keepers = Keepers(folder, self._changed)
         self._bounding = asyncio.create_task(self._bound_logs(), name="logs")
         self._was_ready = False
@@ -88,11 +87,15 @@ class Supervisor:
             sentence = f"{name} is not ready after {seconds_max:g} s: read its log"
             raise RelmError(Code.UNREACHABLE, sentence, log=logs.last_lines(process.log)) from error
 
+    def want(self, wish: Wish) -> None:
+        """See `Telling.want`: to be done before `change`."""
+        self._telling.want(wish)
+
     async def change(self, plan: ClusterPlan, wish: Wish) -> None:
         """Go over to `plan`: what is new in it joins, then what it does not have leaves; everything else runs on.
 
-        The wish is written down first: whatever ends this supervisor meanwhile, the next one goes on with it.
-        Errors: as `running`, for what joins. All of it is still there then: change to a plan without it.
+        Errors: as `running`, for what joins; OSError when its files cannot be written. All of it is still there then:
+        change to a plan without it.
         """
         self.state.wish = wish
         here = self._keepers.names()
@@ -134,6 +137,7 @@ class Supervisor:
             for process in self.state.processes:
                 if await asyncio.to_thread(logs.bound, process.log):
                     _log.info("log_moved_aside", process=process.name)
+            self._telling.catch_up()
 
     async def _drain(self) -> None:
         self.state.phase = Phase.DRAINING
@@ -141,18 +145,13 @@ class Supervisor:
         await self._keepers.end(self._keepers.names())
         await asyncio.to_thread(end_leftovers, self._folder)
         self.state.phase = Phase.STOPPED if self.state.error is None else Phase.FAILED
-        self._write()
+        self._telling.tell()
 
     def _changed(self) -> None:
         if self.state.phase is not Phase.DRAINING and self._was_ready:
             good = all(process.stage in _WELL for process in self.state.processes)
             self.state.phase = Phase.READY if good else Phase.DEGRADED
-        self._write()
-
-    def _write(self) -> None:
-        self.state.save(self._folder)
-        if self._watcher is not None:
-            self._watcher(self.state)
+        self._telling.tell()
 
 
 def _initial(process: ProcessSpec, folder: Path, stage: Stage) -> ProcessState:

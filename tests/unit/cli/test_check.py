@@ -16,9 +16,8 @@ from relmachine.cli.app import app
 from relmachine.kernel.limits import Limits
 from relmachine.machine.loader import load
 from relmachine.machine.report import Law
-from relmachine.node.parts import SHARED_ACK_WAIT_SECONDS
 from relmachine.stream import consumers, streams
-from relmachine.stream.bounds import StreamBounds
+from relmachine.stream.bounds import SHARED_ACK_WAIT_SECONDS, StreamBounds
 from relmachine.stream.description import describe
 from relmachine.stream.topology import topology
 

@@ -37,6 +37,16 @@ def test_logins_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) ->
     assert made.core.password not in repr(made)
 
 
+def test_a_folder_of_an_earlier_version_gets_the_logins_that_came_since(tmp_path: Path) -> None:
+    made = load_or_create(tmp_path).model_dump()
+    del made["store"], made["sidecar"], made["callback"]
+    (tmp_path / FILE_NAME).write_text(json.dumps(made))
+    filled = load_or_create(tmp_path)
+    assert filled.model_dump() == {**filled.model_dump(), **made}
+    assert load_or_create(tmp_path) == filled == Logins.load(tmp_path)
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+
+
 def test_broken_logins_are_said_to_be_lost(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text('{"core": {"user": "core", "password": "short"}}')
     with pytest.raises(RelmError) as lost:
