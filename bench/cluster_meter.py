@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import urllib.request
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 import psutil
 
 from relmachine.cluster.kind import Kind
+from relmachine.cluster.logins import Login
 from relmachine.cluster.state import ProcessState
 from relmachine.cluster.supervisor import Supervisor
 
@@ -38,20 +40,27 @@ def machine_cpu_seconds() -> float:
     return times.user + times.nice + times.system
 
 
-def by_kind(cluster: Supervisor, publisher: int, before: CpuSeconds, after: CpuSeconds) -> dict[str, float]:
-    """Seconds spent between two readings, by kind. Errors: AssertionError when a process was restarted in between."""
+def by_kind(
+    cluster: Supervisor, store: Login, publisher: int, before: CpuSeconds, after: CpuSeconds
+) -> dict[str, float]:
+    """Seconds spent between two readings, by kind; the store's login tells which server leads.
+
+    Errors: AssertionError when a process was restarted in between.
+    """
     assert before.keys() == after.keys(), "a process of the cluster ended while it was measured"
     spent = dict.fromkeys(KINDS, 0.0)
     kinds = {publisher: "publisher", os.getpid(): "supervisor"}
-    kinds.update((process.pid, _kind(process)) for process in cluster.state.processes if process.pid is not None)
+    kinds.update((process.pid, _kind(process, store)) for process in cluster.state.processes if process.pid is not None)
     for pid, seconds in after.items():
         spent[kinds[pid]] += seconds - before[pid]
     return spent
 
 
-def _kind(process: ProcessState) -> str:
+def _kind(process: ProcessState, store: Login) -> str:
     if process.kind != Kind.RQLITE:
         return process.kind
-    with urllib.request.urlopen(f"{process.address}/status", timeout=5) as answer:
+    words = base64.b64encode(f"{store.user}:{store.password}".encode()).decode()
+    asked = urllib.request.Request(f"{process.address}/status", headers={"Authorization": f"Basic {words}"})
+    with urllib.request.urlopen(asked, timeout=5) as answer:
         leads = json.load(answer)["store"]["raft"]["state"] == "Leader"
     return "rqlited leader" if leads else "rqlited followers"

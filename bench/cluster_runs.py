@@ -86,6 +86,7 @@ class Bench:
     """A cluster that runs, with a line to its store. `asked` is everything that was published so far."""
 
     cluster: Supervisor
+    logins: Logins
     stream_urls: str
     store: RqliteReading
     asked: list[Work]
@@ -98,7 +99,9 @@ class Bench:
             started = time.perf_counter()
             await _say(process, "go")
             decided = await self._until_decided()
-            spent = by_kind(self.cluster, process.pid, before, cpu_seconds(self.cluster, process.pid))
+            spent = by_kind(
+                self.cluster, self.logins.store, process.pid, before, cpu_seconds(self.cluster, process.pid)
+            )
             elsewhere = machine_cpu_seconds() - others - sum(spent.values())
             seconds = time.perf_counter() - started
         await self._check()
@@ -178,12 +181,12 @@ async def bench(folder: Path, sync: Literal["default", "always"], nodes: int = N
         nodes, folder / "cluster", "w", machine, free_block(), sync=sync, grants_path=write_grants(folder)
     )
     async with running(spec) as cluster:
-        login = Logins.load(spec.data_dir).core
-        urls = [login.url("nats", HOST, one.ports["client"]) for one in _of(cluster, Kind.NATS)]
-        client = RqliteClient([one.address for one in _of(cluster, Kind.RQLITE)], RqliteBounds())
-        store = RqliteReading(client, "", Limits())
+        logins = Logins.load(spec.data_dir)
+        urls = [logins.core.url("nats", HOST, one.ports["client"]) for one in _of(cluster, Kind.NATS)]
+        stores = [logins.store.url("http", HOST, one.ports["http"]) for one in _of(cluster, Kind.RQLITE)]
+        store = RqliteReading(RqliteClient(stores, RqliteBounds()), "", Limits())
         try:
-            yield Bench(cluster, ",".join(urls), store, [])
+            yield Bench(cluster, logins, ",".join(urls), store, [])
         finally:
             await store.close()
 

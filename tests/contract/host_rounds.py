@@ -17,6 +17,7 @@ class ScriptedRounds:
         self.cursors = dict.fromkeys(available, 0)
         self.running: list[str] = []
         self.rounds: list[list[str]] = []
+        self.hinted: list[dict[str, int]] = []
         self.most_rounds = 0
         self.in_flight = 0
         self.gate = asyncio.Event()
@@ -24,11 +25,12 @@ class ScriptedRounds:
         self.error: Exception | None = None
         self.bad: str | None = None
 
-    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+    async def run(self, threads: Sequence[str], hinted: Mapping[str, int]) -> Mapping[str, int]:
         """A round; see `hosts.local.RoundRunner`."""
         assert not set(threads) & set(self.running), "two turns of one thread at once"
         self.running.extend(threads)
         self.rounds.append(list(threads))
+        self.hinted.append(dict(hinted))
         self.in_flight += 1
         self.most_rounds = max(self.most_rounds, self.in_flight)
         self.started.set()

@@ -36,6 +36,7 @@ class FeedsContract(StreamContract):
                 assert len(await ours.feeds.emit([row("t", 3), row("t", 4)])) == 2
                 page = await ours.feed_reader.page("journal", "t", 0)
                 assert [message.sequence for message in page] == [1, 2, 3, 4]
+                assert [message.store for message in page] == ["store", "store", "other", "store"]
 
         self.run(test())
 

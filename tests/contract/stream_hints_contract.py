@@ -124,3 +124,31 @@ class HintsContract(StreamContract):
                 await listener
 
         self.run(test())
+
+    def test_a_hint_stays_away_as_long_as_is_said_and_holds_up_no_other(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                loop = asyncio.get_running_loop()
+                came: list[tuple[str, float]] = []
+                returned = 0.0
+
+                async def turn(hints: Sequence[Hint]) -> None:
+                    nonlocal returned
+                    came.extend((hint.thread, loop.time()) for hint in hints)
+                    parked = [hint for hint in hints if hint.thread == "parked" and not returned]
+                    await stream.hints.done([hint for hint in hints if hint not in parked])
+                    if parked:
+                        returned = loop.time()
+                        await stream.hints.again(parked, 1.5)
+
+                listener = asyncio.create_task(take(stream.hints, turn, enough=lambda: len(came) == 3))
+                await stream.publisher.publish([step("parked", 1)])
+                async with asyncio.timeout(10):
+                    while not returned:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                await stream.publisher.publish([step("other", 1)])
+                await listener
+                assert [thread for thread, _ in came] == ["parked", "other", "parked"]
+                assert came[2][1] - returned >= 1.4
+
+        self.run(test())

@@ -51,3 +51,15 @@ class ReadingContract(StreamContract):
                 assert len(await stream.reader.read("t", 0, 1000)) == 60
 
         self.run(test())
+
+    def test_the_leader_tells_the_first_message_of_each_thread_above_a_sequence(self, plan: Plan) -> None:
+        async def test() -> None:
+            async with self.stream(plan) as stream:
+                await stream.publisher.publish([step(f"t{n % 3}", n, ("first", "second")[n % 2]) for n in range(30)])
+                asked = [("t0", 0), ("t1", 2), ("t2", 29), ("t2", 30), ("nobody", 0)]
+                found = await stream.reader.first_at_leader(asked)
+                by_replica = [await stream.reader.read(thread, after, 1) for thread, after in asked]
+                assert list(found) == [messages[0] if messages else None for messages in by_replica]
+                assert [message and message.sequence for message in found] == [1, 5, 30, None, None]
+
+        self.run(test())

@@ -85,7 +85,7 @@ class StrangersContract(StreamContract):
             async with self.stream(plan, bounds=StreamBounds(message_bytes_max=2048)) as narrow:
                 connection = await connect(self.url(), name="wide")
                 try:
-                    feeds = NatsFeeds(connection, narrow.topology)
+                    feeds = NatsFeeds(connection, narrow.topology, "store")
                     large = OutboxRow("t", 1, "out", orjson.dumps({"thread": "t", "text": "x" * 3000}).decode())
                     good = [row("u", n, "out") for n in range(1, 4)]
                     before = connection.client.stats["out_msgs"]

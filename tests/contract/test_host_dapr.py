@@ -15,7 +15,7 @@ from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.port import Host
 from relmachine.kernel.limits import Limits
-from tests.cluster.dapr_cluster import DaprCluster
+from tests.cluster.dapr_cluster import TOKENS, DaprCluster
 from tests.contract.host_contract import HostContract
 from tests.contract.host_rounds import ScriptedRounds
 from tests.contract.sidecar_in_process import InProcessSidecar
@@ -61,7 +61,7 @@ class TestDaprSidecar(HostContract):
     async def host(self, rounds: ScriptedRounds) -> AsyncGenerator[Host]:
         local = LocalHost(rounds, Limits())
         sidecar = self.cluster.sidecars["a"]
-        host = await DaprHost.start(local, "contract", sidecar.grpc_address, sidecar.app_listen)
+        host = await DaprHost.start(local, "contract", sidecar.grpc_address, sidecar.app_listen, tokens=TOKENS)
         yield host
         await host.close()
         await local.close()

@@ -18,7 +18,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from relmachine.cluster.logins import Logins
-from relmachine.cluster.nats_config import NatsMember, nats_config
+from relmachine.cluster.nats_config import NatsLimits, NatsMember, nats_config
 from relmachine.kernel.control import RECORDS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
@@ -368,3 +368,21 @@ def test_the_configuration_holds_every_subject_that_is_printed_and_no_other(tmp_
         printed |= {*(account.publish or ()), *account.publish_denied, *(account.subscribe or ())}
         printed |= {subject for subject, _ in (*account.exports, *account.imports)}
     assert quoted == printed
+
+
+def test_batches_that_a_publisher_begins_and_never_ends_hold_up_nodes_for_a_moment_only(server: Server) -> None:
+    async def test() -> None:
+        async with server.stream() as stream, server.connected("publisher") as publisher:
+            for _ in range(NatsLimits().open_batches_max + 10):
+                headers = {"Nats-Batch-Id": uuid4().hex, "Nats-Batch-Sequence": "1"}
+                await publisher.client.publish(NAMES.step_subject("theirs", "first"), b"{}", headers=headers)
+            await publisher.heard()
+            before = (await stream.connection.jetstream.stream_info(STEPS)).state.messages
+            alone = await stream.publisher.publish([step("t", n) for n in range(5)])
+            assert len(alone) == 5, "what need not be stored together is stored at once"
+            first, second = await stream.publisher.publish_together([step("a", 1), step("b", 1)])
+            assert second.sequence == first.sequence + 1
+            after = (await stream.connection.jetstream.stream_info(STEPS)).state.messages
+            assert after == before + 7, "nothing of a batch without an end is stored"
+
+    run(test())

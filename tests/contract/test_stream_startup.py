@@ -505,7 +505,7 @@ def test_a_consumer_follows_the_settings_of_its_node(
                 await (await NatsStream.open(server.url, plan, "store", limits, bounds, reclaim=False)).close()
             info = await hand.jetstream.consumer_info(*place)
         assert (info.config.ack_wait, info.config.max_ack_pending) == (
-            bounds.ack_wait_seconds,
+            bounds.acknowledged_within(shared=False),
             limits.hints_in_flight_max,
         )
         assert info.delivered is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relmachine.engine.turn import Case, Engine
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.ingest.cases import LogStep
 from relmachine.kernel.advance import advance

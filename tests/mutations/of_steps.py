@@ -10,7 +10,7 @@ from random import Random
 import yaml
 
 from relmachine.errors import Code
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.verdicts import Refusal
 from relmachine.machine.plan import Plan

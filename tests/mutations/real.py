@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from relmachine.algebra.fibers import Fiber
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraint_tables import FiberTables, OrderTable, fiber_tables
-from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance

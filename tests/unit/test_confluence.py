@@ -21,7 +21,7 @@ import pytest
 
 from relmachine.algebra.identity import set_digest
 from relmachine.engine.turn import Case, Engine
-from relmachine.gates.laws import AdmissionGate
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.own_law_process import LawProcess
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.port import LawCase

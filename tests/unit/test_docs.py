@@ -17,8 +17,8 @@ import typer.main
 from relmachine.algebra.traces import normal_form
 from relmachine.cli.app import app
 from relmachine.engine.turn import Case, Engine
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.grants import parse_grants
-from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance

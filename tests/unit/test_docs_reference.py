@@ -28,14 +28,15 @@ from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law, Verdict
 from relmachine.observe.http_errors import STATUS
 from relmachine.store.opening import SCHEMA
+from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.topology import Topology
 from tests.contract.store_turns import Desk
 from tests.unit.docs_pages import blocks, code, names, page, rows, section
 
 
-def number(cell: str) -> float:
-    return float(cell.replace(",", ""))
+def number(cell: str) -> float | None:
+    return None if cell == "none" else float(cell.replace(",", ""))
 
 
 def test_every_code_has_its_line_with_status_and_exit_code() -> None:
@@ -55,10 +56,11 @@ def test_the_statuses_of_http_are_those_of_the_code() -> None:
         ("## Bounds of the stream", StreamBounds),
         ("## Bounds of the policy server", OpaBounds),
         ("## Bounds of the calls between nodes", DaprBounds),
+        ("## Bounds of the replicated store", RqliteBounds),
     ],
 )
 def test_every_bound_has_its_line_with_its_default(
-    heading: str, bounds: type[Limits | StreamBounds | OpaBounds | DaprBounds]
+    heading: str, bounds: type[Limits | StreamBounds | OpaBounds | DaprBounds | RqliteBounds]
 ) -> None:
     told = [(code(row[0]), number(row[1])) for row in rows(section(page("limits.md"), heading))]
     assert told == [([item.name], item.default) for item in fields(bounds) if not isinstance(item.default, str)]

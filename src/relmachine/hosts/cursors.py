@@ -17,9 +17,10 @@ class Cursors:
         self._cursors: OrderedDict[str, int] = OrderedDict()
 
     def note(self, thread: str, cursor: int) -> None:
-        """Everything of `thread` up to `cursor` is committed, refused or held."""
-        if cursor > self._cursors.get(thread, -1):
-            self._cursors[thread] = cursor
+        """Everything of `thread` up to `cursor` is committed, refused or held; a negative one says nothing."""
+        if cursor < 0:
+            return
+        self._cursors[thread] = max(cursor, self._cursors.get(thread, -1))
         self._cursors.move_to_end(thread)
         if len(self._cursors) > self._capacity:
             self._cursors.popitem(last=False)

@@ -19,6 +19,8 @@ from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.hosts.dapr_client import SidecarCaller
 from relmachine.hosts.dapr_outcome import Advanced, Failed, decode_outcome, encode_hint
 from relmachine.hosts.dapr_server import ActorServer
+from relmachine.hosts.dapr_tokens import NO_TOKENS, DaprTokens
+from relmachine.hosts.parking import Resting
 
 if TYPE_CHECKING:
     from relmachine.hosts.local import LocalHost
@@ -80,22 +82,30 @@ class DaprHost:
         self._slots = asyncio.Semaphore(bounds.calls_in_flight_max)
         self._waiting: dict[str, _Demand] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._resting = Resting(lambda: asyncio.get_running_loop().time())
         self._closing = False
         self.calls_made = self.calls_failed = 0
 
     @classmethod
     async def start(
-        cls, local: LocalHost, machine: str, sidecar: str, listen: str, bounds: DaprBounds | None = None
+        cls,
+        local: LocalHost,
+        machine: str,
+        sidecar: str,
+        listen: str,
+        bounds: DaprBounds | None = None,
+        tokens: DaprTokens = NO_TOKENS,
     ) -> DaprHost:
         """Take part in placement through the sidecar whose gRPC API is at `sidecar`, which calls back at `listen`.
 
-        Turns that are placed here run on `local`, which outlives this host. Addresses are host:port.
+        Turns that are placed here run on `local`, which outlives this host. Addresses are host:port; `tokens` are what
+        the sidecar was started with.
         Errors: `unreachable` when `listen` is taken, or when the node is not placed within `start_seconds_max`.
         """
         bounds = bounds or DaprBounds()
         turns = ActorTurns(local, bounds.turn_seconds_max)
-        caller = SidecarCaller(sidecar, actor_type(machine), bounds)
-        app = ActorApp(actor_type(machine), turns, bounds)
+        caller = SidecarCaller(sidecar, actor_type(machine), bounds, tokens)
+        app = ActorApp(actor_type(machine), turns, bounds, tokens)
         host = cls(caller, ActorServer(app, listen, caller.for_actors()), turns, bounds, local.cursors)
         try:
             await host._server.start()
@@ -129,6 +139,10 @@ class DaprHost:
     def reached(self, thread: str) -> int:
         """See `Host.reached`."""
         return self._cursors.reached(thread)
+
+    def resting(self, thread: str) -> float:
+        """See `Host.resting`: what the node that has the thread told, here with its last answer."""
+        return self._resting.seconds(thread)
 
     async def close(self) -> None:
         """See `Host.close`. Calls on the way end within `call_seconds_max`; then the sidecar takes the threads away
@@ -193,6 +207,7 @@ class DaprHost:
                 return cursor
             case Failed(code=code, sentence=sentence):
                 self.calls_failed += 1
+                self._resting.note(thread, outcome.resting_seconds)
                 return RelmError(code, sentence, thread=thread)
 
 

@@ -61,14 +61,15 @@ class ActorTurns:
             return _closing()
         self._running += 1
         self._idle.clear()
+        thread = ""
         try:
-            return await self._turns(thread_of(actor), decode_hint(body))
-        except RelmError as error:
-            return Failed(code=error.code, sentence=error.sentence)
+            thread = thread_of(actor)
+            return await self._turns(thread, decode_hint(body))
         except OSError as error:
             return Failed(code=Code.UNREACHABLE, sentence=f"a part of the node is away: {error!r}")
         except Exception as error:
-            return Failed(code=Code.INTERNAL, sentence=f"a turn failed: {error!r}")
+            told = error if isinstance(error, RelmError) else RelmError(Code.INTERNAL, f"a turn failed: {error!r}")
+            return Failed(code=told.code, sentence=told.sentence, resting_seconds=self._local.resting(thread))
         finally:
             self._running -= 1
             if not self._running:

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from relmachine.hosts.dapr_actor import BodySerializer, history_actor
+from relmachine.hosts.dapr_tokens import NO_TOKENS, DaprTokens
 
 if TYPE_CHECKING:
     from relmachine.hosts.dapr_actor import ActorTurns
@@ -27,11 +28,12 @@ _Answer = tuple[int, bytes]
 class ActorApp:
     """Answers a sidecar. One machine per process: the SDK's registry of actor types is global.
 
-    `well` is what health checks are told: a node that says no keeps answering calls, and loses its actors.
+    `well` is what health checks are told: a node that says no keeps answering calls, and loses its actors. Everything
+    else is for whoever shows `tokens.app`, if that is given.
     """
 
-    def __init__(self, type_name: str, turns: ActorTurns, bounds: DaprBounds) -> None:
-        self._type, self._turns, self._bounds = type_name, turns, bounds
+    def __init__(self, type_name: str, turns: ActorTurns, bounds: DaprBounds, tokens: DaprTokens = NO_TOKENS) -> None:
+        self._type, self._turns, self._bounds, self._tokens = type_name, turns, bounds, tokens
         self.well = False
 
     async def register(self, client: Any) -> None:
@@ -51,6 +53,8 @@ class ActorApp:
         match request.method, [unquote(part) for part in request.raw_path.split("/")[1:]]:
             case "GET", ["healthz"]:
                 return (200 if self.well else 503), b""
+            case _ if not self._tokens.admits(request.headers):
+                return 401, b""
             case "GET", ["dapr", "config"]:
                 return 200, self._configuration()
             case "PUT", ["actors", self._type, actor, "method", name]:

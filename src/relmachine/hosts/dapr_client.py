@@ -6,26 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.dapr_actor import METHOD, actor_id
+from relmachine.hosts.dapr_tokens import NO_TOKENS, DaprTokens
 
 if TYPE_CHECKING:
     from relmachine.hosts.dapr_bounds import DaprBounds
 
 
 class SidecarCaller:
-    """Implements `ActorCaller` (`hosts.dapr`) over the sidecar's gRPC API at `address` (host:port).
+    """Implements `ActorCaller` (`hosts.dapr`) over the sidecar's gRPC API at `address` (host:port), which asks for
+    `tokens.api` if that is given.
 
     Make it inside the running loop.
     """
 
-    def __init__(self, address: str, type_name: str, bounds: DaprBounds) -> None:
+    def __init__(self, address: str, type_name: str, bounds: DaprBounds, tokens: DaprTokens = NO_TOKENS) -> None:
         from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
 
         self._address, self._type, self._bounds = address, type_name, bounds
+        self._shown = tokens.shown()
         self._channel = open_channel(address, bounds)
         self._sidecar: Any = DaprStub(self._channel)
 
     def for_actors(self) -> Any:
-        """A client of the SDK on the same channel, for what actors ask of their sidecar."""
+        """A client of the SDK on the same channel, for what actors ask of their sidecar: ours ask nothing, so it shows
+        no token.
+        """
         from dapr.clients.grpc.dapr_actor_grpc_client import DaprActorGrpcClient
 
         return DaprActorGrpcClient(timeout=int(self._bounds.call_seconds_max), channel=self._channel)
@@ -37,7 +42,9 @@ class SidecarCaller:
 
         request = InvokeActorRequest(actor_type=self._type, actor_id=actor_id(thread), method=METHOD, data=body)
         try:
-            answer = await self._sidecar.InvokeActor(request, timeout=self._bounds.call_seconds_max)
+            answer = await self._sidecar.InvokeActor(
+                request, timeout=self._bounds.call_seconds_max, metadata=self._shown
+            )
         except grpc.RpcError as error:
             raise self._unreachable(error, thread) from error
         return answer.data
@@ -52,7 +59,9 @@ class SidecarCaller:
         from dapr.proto.runtime.v1.metadata_pb2 import GetMetadataRequest
 
         try:
-            found = await self._sidecar.GetMetadata(GetMetadataRequest(), timeout=self._bounds.call_seconds_max)
+            found = await self._sidecar.GetMetadata(
+                GetMetadataRequest(), timeout=self._bounds.call_seconds_max, metadata=self._shown
+            )
         except grpc.RpcError:
             return False
         actors = found.actor_runtime

@@ -6,9 +6,10 @@ tell a store that is away from a sidecar that is.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from relmachine.errors import Code, RelmError
+from relmachine.hosts.parking import LONGEST_SECONDS
 
 
 class _Answer(BaseModel):
@@ -28,6 +29,8 @@ class Failed(_Answer):
 
     code: Code
     sentence: str
+    resting_seconds: float = Field(default=0.0, ge=0.0, le=LONGEST_SECONDS)
+    """See `Host.resting`."""
 
 
 Outcome = Advanced | Failed

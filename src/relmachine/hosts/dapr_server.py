@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from relmachine.errors import Code, RelmError
+from relmachine.hosts.listener import listener
 
 if TYPE_CHECKING:
     from relmachine.hosts.dapr_app import ActorApp
@@ -32,10 +33,10 @@ class ActorServer:
 
     async def start(self) -> None:
         """Listen, and be well. Errors: `unreachable` when the port is taken."""
-        listener = _bind(self._listen)
+        bound = _bind(self._listen)
         await self._app.register(self._client)
         self._requests = web.Server(self._app, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
-        self._server = await asyncio.get_running_loop().create_server(self._requests, sock=listener)
+        self._server = await asyncio.get_running_loop().create_server(self._requests, sock=bound)
 
     def leave(self) -> None:
         """Let the sidecar take the actors away, and answer calls meanwhile."""
@@ -50,14 +51,8 @@ class ActorServer:
 
 def _bind(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host.strip("[]"), int(port)))
-        listener.listen()
+        return listener(host.strip("[]"), int(port))
     except OSError as error:
-        listener.close()
         sentence = f"free {listen}, where the sidecar calls the node, or choose another port: {error}"
         raise RelmError(Code.UNREACHABLE, sentence, listen=listen) from error
-    return listener

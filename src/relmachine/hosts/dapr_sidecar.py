@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from relmachine.hosts.dapr_tokens import NO_TOKENS, DaprTokens
+
 _STATE_STORE = """\
 apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -64,7 +66,8 @@ class Sidecar:
     """One node's sidecar. `app_id` is the same for all nodes of a machine; addresses are host:port.
 
     `listen` is where the node reaches its API, `internal_listen` where other sidecars reach it, under the address
-    `host_ip` (None: that of the machine's first interface). `app_address` is where the node listens.
+    `host_ip` (None: that of the machine's first interface). `app_address` is where the node listens. Without `tokens`
+    anybody on the machine may use its API, and call the node in its name.
     """
 
     app_id: str
@@ -76,6 +79,7 @@ class Sidecar:
     internal_listen: str = "127.0.0.1"
     host_ip: str | None = "127.0.0.1"
     app_address: str = "127.0.0.1"
+    tokens: DaprTokens = NO_TOKENS
     log_level: str = "info"
     health_seconds: int = 2
     health_timeout_ms: int = 1900
@@ -123,9 +127,11 @@ def command_line(sidecar: Sidecar, binary: str = "daprd") -> list[str]:
 
 
 def environment(sidecar: Sidecar) -> Mapping[str, str]:
-    """Variables that it needs besides its flags."""
+    """Variables that it needs besides its flags. Those with tokens are secret."""
     address = {} if sidecar.host_ip is None else {"DAPR_HOST_IP": sidecar.host_ip}
-    return {"NAMESPACE": sidecar.namespace, **address}
+    tokens = {"DAPR_API_TOKEN": sidecar.tokens.api, "APP_API_TOKEN": sidecar.tokens.app}
+    given = {name: token for name, token in tokens.items() if token is not None}
+    return {"NAMESPACE": sidecar.namespace, **address, **given}
 
 
 def files(sidecar: Sidecar) -> Mapping[Path, str]:

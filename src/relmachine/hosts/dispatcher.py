@@ -103,7 +103,7 @@ class Dispatcher:
             if done:
                 await self._hints.done(done)
             if again:
-                await self._hints.again(again)
+                await self._hints.again(again, self._host.resting(thread))
             self.unfinished -= len(hints)
             self._room.set()
 

@@ -1,7 +1,8 @@
 """What the other nodes committed, as their journal announces it: hints that came here for it need no call there.
 
-Nothing rests on it. A journal message leaves after the commit that it tells of, so what is noted is true; what is
-missed, because a connection broke or a message came late, costs a call.
+A journal message leaves after the commit that it tells of, and names the store that has it. A machine may have several
+stores, each with hints of its own, and one journal: only what this node's store has is noted, so what is noted is true.
+What is missed, because a connection broke, a message came late, or another store told of it first, costs a call.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class Following(Protocol):
 
 
 class Heard:
-    """Notes in `cursors` what the journal says, from `start` to `close`."""
+    """Notes in `cursors` what the journal says of commits to the store `store_id`, from `start` to `close`."""
 
-    def __init__(self, stream: Following, cursors: Cursors) -> None:
-        self._stream, self._cursors = stream, cursors
+    def __init__(self, stream: Following, cursors: Cursors, store_id: str) -> None:
+        self._stream, self._cursors, self._store_id = stream, cursors, store_id
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -51,7 +52,8 @@ class Heard:
         try:
             async with self._stream.follow("journal") as messages:
                 async for message in messages:
-                    self._cursors.note(message.thread, message.sequence)
+                    if message.store == self._store_id:
+                        self._cursors.note(message.thread, message.sequence)
         except Exception as error:
             # The stream is given up: whoever needs it to work ends the node.
             _log.warning("the journal is not heard any more, hints cost more calls", error=repr(error))

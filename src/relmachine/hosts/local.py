@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+CLOSE_SECONDS_MAX = 5.0
+"""How long closing waits for the rounds that run. What a round that is stopped then has committed, the store knows."""
+
 _Waiting = list[tuple[int, asyncio.Future[int]]]
 """Who waits for a thread, and for which stream sequence."""
 
@@ -28,8 +31,8 @@ _Waiting = list[tuple[int, asyncio.Future[int]]]
 class RoundRunner(Protocol):
     """What runs the turns."""
 
-    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
-        """One turn for each thread; returns committed cursors."""
+    async def run(self, threads: Sequence[str], hinted: Mapping[str, int]) -> Mapping[str, int]:
+        """One turn for each thread, of which a step at the sequence `hinted` is known; returns committed cursors."""
         ...
 
 
@@ -81,11 +84,18 @@ class LocalHost:
         """See `Host.reached`."""
         return self.cursors.reached(thread)
 
+    def resting(self, thread: str) -> float:
+        """See `Host.resting`: what is left of its waiting for a thread that is parked."""
+        return 0.0 if self._parking is None else self._parking.seconds(thread)
+
     async def close(self) -> None:
         """See `Host.close`."""
         self._closing = True
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, running = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS_MAX)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
         for waiting in self._asked.values():
             for _, future in waiting:
                 future.cancel()
@@ -132,7 +142,8 @@ class LocalHost:
             self._busy.difference_update(chosen)
 
     async def _turns(self, chosen: Mapping[str, _Waiting]) -> None:
-        cursors = await self._rounds.run(list(chosen))
+        hinted = {thread: max(hint for hint, _ in waiting) for thread, waiting in chosen.items()}
+        cursors = await self._rounds.run(list(chosen), hinted)
         for thread, waiting in chosen.items():
             if self._parking is not None:
                 self._parking.leave(thread)

@@ -50,7 +50,35 @@ class Parking:
         """The thread's turn succeeded."""
         self._parked.pop(thread, None)
 
+    def seconds(self, thread: str) -> float:
+        """How long the thread has still to wait; 0 when it may run."""
+        parked = self._parked.get(thread)
+        return 0.0 if parked is None else max(0.0, parked.until - self._clock())
+
     def reason(self, thread: str) -> Exception | None:
         """The error of a thread that has still to wait; None when it may run."""
         parked = self._parked.get(thread)
         return parked.error if parked is not None and parked.until > self._clock() else None
+
+
+class Resting:
+    """How long threads wait that are parked on other nodes, as those told. At most `THREADS_MAX`; of more, nothing is
+    known. Times in seconds on `clock`.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def note(self, thread: str, seconds: float) -> None:
+        """The thread waits so long from now."""
+        now = self._clock()
+        self._until.pop(thread, None)
+        if len(self._until) >= THREADS_MAX:
+            self._until = {name: until for name, until in self._until.items() if until > now}
+        if seconds > 0 and len(self._until) < THREADS_MAX:
+            self._until[thread] = now + seconds
+
+    def seconds(self, thread: str) -> float:
+        """How long it has still to wait; 0 when nothing is known."""
+        return max(0.0, self._until.get(thread, 0.0) - self._clock())

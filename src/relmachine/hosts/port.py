@@ -20,6 +20,12 @@ class Host(Protocol):
         """How far `thread` is known to be committed, without asking anybody; -1 when nothing is known."""
         ...
 
+    def resting(self, thread: str) -> float:
+        """Seconds until a turn of `thread` is tried again, as far as is known here, because turns of it failed by
+        themselves; 0 for most. Asked for earlier, it would only fail: its hints may stay away so long.
+        """
+        ...
+
     async def close(self) -> None:
-        """Let running turns finish; start no more."""
+        """Let running turns finish, for a bounded time; start no more."""
         ...

@@ -18,6 +18,8 @@ class QueuedRows:
     def __init__(self) -> None:
         self._subjects: OrderedDict[Subject, deque[OutboxRow]] = OrderedDict()
         self._rows = 0
+        self.bytes = 0
+        """Of the rows' bodies."""
 
     def __len__(self) -> int:
         return self._rows
@@ -35,6 +37,7 @@ class QueuedRows:
         for row in rows:
             self._subjects.setdefault((row.thread, row.kind), deque()).append(row)
             self._rows += 1
+            self.bytes += body_bytes(row)
 
     def first(self, limit: int, but: Collection[Subject]) -> list[OutboxRow]:
         """Rows to send next, at most `limit`, none of the subjects in `but`."""
@@ -57,4 +60,10 @@ class QueuedRows:
             if row not in gone:
                 stuck.add((row.thread, row.kind))
         self._rows -= len(gone)
+        self.bytes -= sum(map(body_bytes, gone))
         return stuck
+
+
+def body_bytes(row: OutboxRow) -> int:
+    """Bytes of the row's body as it is stored and sent."""
+    return len(row.body.encode())

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from relmachine.hosts.queued import QueuedRows, Subject
+from relmachine.hosts.queued import QueuedRows, Subject, body_bytes
+from relmachine.store.port import UNSENT_BYTES_MAX
 
 if TYPE_CHECKING:
     from relmachine.kernel.proposal import OutboxRow
@@ -31,6 +32,9 @@ ROWS_PER_EMIT_MAX = 512
 ROWS_WAITING_MAX = 20_000
 """Rows kept in memory; more wait in the store."""
 
+BYTES_WAITING_MAX = UNSENT_BYTES_MAX
+"""Bytes of their bodies, the last one aside, and of one answer of the store."""
+
 QUIET_SECONDS = 0.25
 """How long sent rows wait for a commit to ride along with."""
 
@@ -44,7 +48,7 @@ ORPHANS_MAX = 1_000
 """Oldest rows looked at for orphans."""
 
 CLOSE_SECONDS_MAX = 3.0
-"""How long closing tries to send what is left; the rest leaves in the next life."""
+"""How long closing tries to send what is left and to drop it; the rest leaves in the next life."""
 
 
 class Relay:
@@ -83,7 +87,7 @@ class Relay:
             self._arriving.extend(direct)
         elif not self._behind:
             self._queued.add(direct)
-            self._behind = len(self._queued) > ROWS_WAITING_MAX
+            self._behind = len(self._queued) > ROWS_WAITING_MAX or self._queued.bytes > BYTES_WAITING_MAX
         self._wake.set()
 
     def fall_behind(self) -> None:
@@ -110,7 +114,7 @@ class Relay:
         try:
             async with asyncio.timeout(CLOSE_SECONDS_MAX):
                 await self._emit_all()
-            await self._drop()
+                await self._drop()
         except Exception as error:
             _log.warning("feeds unreachable, the rows stay in the outbox", error=repr(error), waiting=len(self._queued))
 
@@ -123,7 +127,7 @@ class Relay:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _work(self) -> None:
-        await self._emit_all()
+        moved = await self._emit_all()
         stuck = len(self._queued)
         if self._behind or self._strangers:
             await self._catch_up()
@@ -131,15 +135,23 @@ class Relay:
             await self._adopt_orphans()
         if len(self._queued) > stuck:
             return
-        await self._rest(RETRY_SECONDS if stuck else ORPHAN_SECONDS)
+        if self._behind and stuck and not moved:
+            # Nothing leaves and the store has nothing else: asked again at once, it would say the same.
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            await self._rest(RETRY_SECONDS if stuck else ORPHAN_SECONDS)
 
-    async def _emit_all(self) -> None:
-        """Publish what is there. A subject that does not take its rows is passed over for this time."""
+    async def _emit_all(self) -> bool:
+        """Publish what is there; whether anything left. A subject that does not take its rows is passed over for this
+        time."""
         stuck: set[Subject] = set()
+        moved = False
         while batch := self._queued.first(ROWS_PER_EMIT_MAX, stuck):
             sent = await self._feeds.emit(batch)
             self._sent.extend(sent)
             stuck |= self._queued.tried(batch, sent)
+            moved = moved or bool(sent)
+        return moved
 
     async def _catch_up(self) -> None:
         """Take what the store has of the strangers, or of all threads when behind, beside what is in memory."""
@@ -147,14 +159,14 @@ class Relay:
         behind, strangers = self._behind, self._strangers
         self._behind, self._strangers, self._arriving = False, set(), []
         try:
-            found = await self._store.unsent(ROWS_WAITING_MAX, None if behind else sorted(strangers))
+            found = await self._store.unsent(ROWS_WAITING_MAX, None if behind else sorted(strangers), BYTES_WAITING_MAX)
         except BaseException:
             self._behind, self._arriving = True, None
             raise
         arrived, self._arriving = self._arriving, None
         known = self._queued.rows()
         self._queued.add(row for row in found if row not in known)
-        if len(found) == ROWS_WAITING_MAX:
+        if len(found) == ROWS_WAITING_MAX or sum(map(body_bytes, found)) >= BYTES_WAITING_MAX:
             self._behind = True
         else:
             known.update(found)

@@ -19,6 +19,7 @@ from relmachine.gates.port import ConstraintGate, PolicyGate
 from relmachine.hosts.control_turns import steps_before_records
 from relmachine.hosts.control_words import refuse_if_closed
 from relmachine.hosts.repetition import Sorted, sort_out
+from relmachine.hosts.round_reading import RoundReading
 from relmachine.hosts.stretch import Stretch
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
@@ -81,6 +82,7 @@ class Rounds:
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
+        self.reading = RoundReading(stages.limits, stages.reader)
         self.turns_committed = self.turns_stale = 0
         fields = stages.plan.fields
         self._folded_reads = {
@@ -89,8 +91,9 @@ class Rounds:
             if step.computed
         }
 
-    async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+    async def run(self, threads: Sequence[str], hinted: Mapping[str, int] | None = None) -> Mapping[str, int]:
         """One turn for each of the distinct `threads`; returns the committed cursor of each, as far as known here.
+        `hinted` has stream sequences that are known to be on a thread.
 
         A thread that stays stale for `Limits.commit_attempts_max` attempts keeps its cursor: another node takes its
         turns. One whose turn is larger than a commit may be takes fewer steps. Errors: whatever store or stream raise
@@ -101,16 +104,18 @@ class Rounds:
         left = list(threads)
         most: dict[str, int] = {}
         for _ in range(self._stages.limits.commit_attempts_max):
-            left = await self._attempt(left, cursors, most)
+            left = await self._attempt(left, hinted or {}, cursors, most)
             if not left:
                 return cursors
         _log.warning("threads are busy elsewhere, their hints go back", threads=left[:10], count=len(left))
         return cursors
 
-    async def _attempt(self, threads: Sequence[str], cursors: dict[str, int], most: dict[str, int]) -> list[str]:
+    async def _attempt(
+        self, threads: Sequence[str], hinted: Mapping[str, int], cursors: dict[str, int], most: dict[str, int]
+    ) -> list[str]:
         """One turn each, of at most so many steps as `most` says; the threads to be tried again."""
         states, strangers = await self._stages.hot.load(threads)
-        messages = await self._read(states, most)
+        messages = await self.reading.next_steps(states, hinted, most)
         cursors.update((thread, state.cursor) for thread, state in states.items())
         steps, records = steps_before_records(messages)
         turns = await self._sort(states, steps)
@@ -165,17 +170,6 @@ class Rounds:
         self._stages.values.drop(thread)
         if self._stages.sightings is not None:
             self._stages.sightings.drop(thread)
-
-    async def _read(
-        self, states: Mapping[str, ThreadState], most: Mapping[str, int]
-    ) -> Mapping[str, Sequence[Message]]:
-        """Each thread's next steps: of both bounds of a round, in steps and in bytes, threads have equal shares."""
-        limits, threads = self._stages.limits, max(1, len(states))
-        share = max(1, min(limits.steps_per_turn_max, limits.steps_per_round_max // threads))
-        requests = [(thread, state.cursor, min(share, most.get(thread, share))) for thread, state in states.items()]
-        bytes_max = min(limits.payload_bytes_per_turn_max, limits.payload_bytes_per_round_max // threads)
-        answers = await self._stages.reader.read_many(requests, bytes_max)
-        return dict(zip(states, answers, strict=True))
 
     async def _sort(self, states: Mapping[str, ThreadState], messages: Mapping[str, Sequence[Message]]) -> list[Turn]:
         check = self._stages.shape.check

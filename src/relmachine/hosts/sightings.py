@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relmachine.gates.own_law_facts import sights
-from relmachine.gates.own_law_scene import Sighting
-from relmachine.store.sightings import sighting, sightings
+from relmachine.gates.own_law_past import Past, reach
+from relmachine.store.sightings import past, sighting
 
 if TYPE_CHECKING:
+    from relmachine.gates.own_law_scene import Sighting
     from relmachine.kernel.envelope import Candidate
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from relmachine.store.port import Store
 
 
-@dataclass(slots=True)
+SIGHTINGS_CHARACTERS_MAX = 64 * 1024 * 1024
+"""Size of the events kept of all threads together."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     head: str
-    events: list[Sighting]
+    past: Past
 
 
 class HotSightings:
-    """At most `Limits.hot_values_threads_max` threads, the least recently used dropped first.
-
-    Of a thread no more events are kept than `Limits.own_law_facts_max` and one: with more, every law refuses anyway.
+    """At most `Limits.hot_values_threads_max` threads and `SIGHTINGS_CHARACTERS_MAX`, the least recently used dropped
+    first. Of a thread no more is kept than `gates.own_law_past` says.
     """
 
     def __init__(self, plan: Plan, store: Store, limits: Limits) -> None:
-        self._store, self._limits = store, limits
-        known = sights(plan)
-        self._guarded = frozenset(name for sight in known if sight.steps for name in sight.law.guards)
-        self._steps = frozenset(name for sight in known for name in sight.steps)
-        self._fields = frozenset(name for sight in known for name in sight.law.fields)
+        self._plan, self._store, self._limits = plan, store, limits
+        self._guarded = reach(plan).guarded
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     async def load(
@@ -52,6 +52,10 @@ class HotSightings:
             return {}
         wanted = [thread for thread, steps in fresh.items() if any(step.step in self._guarded for step in steps)]
         answers = await asyncio.gather(*(self._one(states[thread]) for thread in wanted))
+        size = sum(kept.past.characters for kept in self._kept.values())
+        while len(self._kept) > self._limits.hot_values_threads_max or size > SIGHTINGS_CHARACTERS_MAX:
+            _, dropped = self._kept.popitem(last=False)
+            size -= dropped.past.characters
         return dict(zip(wanted, answers, strict=True))
 
     def advance(self, proposal: Proposal) -> None:
@@ -65,14 +69,9 @@ class HotSightings:
         written: dict[str, list[tuple[str, str]]] = {}
         for event, name, value in proposal.contributions:
             written.setdefault(event, []).append((name, value))
-        self._add(
-            kept,
-            (
-                sighting(event.step, event.event_id, place.evidence, written.get(event.event_id, ()))
-                for event, place in zip(proposal.events, proposal.thread_events, strict=True)
-            ),
-        )
-        kept.head = proposal.after.head
+        for event, place in zip(proposal.events, proposal.thread_events, strict=True):
+            kept.past.add(sighting(event.step, event.event_id, place.evidence, written.get(event.event_id, ())))
+        self._kept[thread] = _Kept(proposal.after.head, kept.past)
 
     def drop(self, thread: str) -> None:
         """Forget the thread: its state turned out stale, or unknown."""
@@ -81,19 +80,12 @@ class HotSightings:
     async def _one(self, state: ThreadState) -> Sequence[Sighting]:
         kept = self._kept.get(state.thread)
         if kept is None or kept.head != state.head:
-            kept = self._kept[state.thread] = _Kept(state.head, [])
-            self._add(kept, await self._read(state))
+            # Kept once it is read: a read that fails must not leave a thread without a past behind.
+            kept = self._kept[state.thread] = _Kept(state.head, await self._read(state))
         self._kept.move_to_end(state.thread)
-        while len(self._kept) > self._limits.hot_values_threads_max:
-            self._kept.popitem(last=False)
-        return tuple(kept.events)
+        return tuple(kept.past.events)
 
-    def _add(self, kept: _Kept, events: Iterable[Sighting]) -> None:
-        room = self._limits.own_law_facts_max + 1 - len(kept.events)
-        kept.events += [event for event in events if event.step in self._steps][:room]
-
-    async def _read(self, state: ThreadState) -> list[Sighting]:
+    async def _read(self, state: ThreadState) -> Past:
         if not state.depth:
-            return []
-        steps, fields, limits = sorted(self._steps), sorted(self._fields), self._limits
-        return await sightings(self._store, state.thread, steps, fields, limits.own_law_facts_max + 1)
+            return Past(self._plan, self._limits)
+        return await past(self._store, self._plan, self._limits, state.thread, state.cursor)

@@ -34,8 +34,10 @@ class HotThreads:
         found: Mapping[str, ThreadState] = await self._store.states(cold) if cold else {}
         loaded: dict[str, ThreadState] = {}
         for thread in threads:
-            state = self._states.get(thread) or found.get(thread) or initial_state(self._plan, thread)
-            loaded[thread] = state
+            state = self._states.get(thread)
+            if state is not None:
+                self._states.move_to_end(thread)
+            loaded[thread] = state or found.get(thread) or initial_state(self._plan, thread)
         return Loaded(loaded, frozenset(found))
 
     def keep(self, states: Iterable[ThreadState]) -> None:

@@ -115,6 +115,8 @@ class Node:
             "threads_waiting": self._parts.local.waiting,
             "turns_committed": self._parts.rounds.turns_committed,
             "turns_stale": self._parts.rounds.turns_stale,
+            "turns_read_at_leader": self._parts.rounds.reading.at_leader,
+            "turns_read_nothing": self._parts.rounds.reading.in_vain,
             "threads_parked": self._parts.local.parked,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,

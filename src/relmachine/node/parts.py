@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from relmachine.engine.turn import Engine
 from relmachine.errors import Code, RelmError
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.classes import RateMeter
 from relmachine.gates.constraint_programs import programs_digest
 from relmachine.gates.constraints import ConstraintChecker
 from relmachine.gates.explicit import refuse_broken_tables
 from relmachine.gates.grants import Grants, parse_grants
-from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.port import PolicyGate
@@ -24,6 +24,7 @@ from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.control_merging import Merging
 from relmachine.hosts.control_rules import ControlRules
 from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
 from relmachine.hosts.local import LocalHost
@@ -51,11 +52,6 @@ if TYPE_CHECKING:
 
 STORE_FILE = "store.db"
 """The embedded store's file in the data folder."""
-
-SHARED_ACK_WAIT_SECONDS = 8.0
-"""How long the hints in the hands of a node that died stay there, where others could take them. Longer than any call
-between nodes (`DaprBounds`). A hint that only waits this long in a busy node comes to another as well, which is waste.
-"""
 
 
 @dataclass(slots=True)
@@ -121,7 +117,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     )
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
-    host = await _open_host(stack, local, plan, settings, stream)
+    host = await _open_host(stack, local, plan, settings, stream, store.store_id)
     in_hand = None if settings.dapr_address is None else settings.dapr_bounds.hints_in_hand_max
     dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
@@ -155,10 +151,9 @@ def _own_laws(
 
 
 def stream_bounds(settings: Settings) -> StreamBounds:
-    """As set; where nodes share a store, by default with a shorter wait for the hints of one that died."""
-    if not settings.store_urls or "stream_bounds" in settings.model_fields_set:
-        return settings.stream_bounds
-    return replace(settings.stream_bounds, ack_wait_seconds=SHARED_ACK_WAIT_SECONDS)
+    """As set; where nodes share a store, unless told otherwise with a shorter wait for the hints of one that died."""
+    bounds = settings.stream_bounds
+    return replace(bounds, ack_wait_seconds=bounds.acknowledged_within(shared=bool(settings.store_urls)))
 
 
 async def _open_policy(
@@ -180,21 +175,30 @@ async def _open_store(settings: Settings, plan: Plan) -> SqliteStore | RqliteSto
         return SqliteStore.open(settings.data_dir / STORE_FILE, plan, settings.limits)
     from relmachine.store.rqlite.store import RqliteStore  # its client comes with the extra "cluster"
 
-    return await RqliteStore.open(settings.store_urls, plan, settings.limits)
+    return await RqliteStore.open(settings.store_urls, plan, settings.limits, settings.rqlite_bounds)
 
 
 async def _open_host(
-    stack: contextlib.AsyncExitStack, local: LocalHost, plan: Plan, settings: Settings, stream: NatsStream
+    stack: contextlib.AsyncExitStack,
+    local: LocalHost,
+    plan: Plan,
+    settings: Settings,
+    stream: NatsStream,
+    store_id: str,
 ) -> LocalHost | DaprHost:
     """Turns on whichever node the sidecars say, when there is a sidecar; else here."""
     if settings.dapr_address is None or settings.dapr_listen is None:
         return local
     from relmachine.hosts.dapr import DaprHost
 
-    heard = Heard(stream, local.cursors)
+    heard = Heard(stream, local.cursors, store_id)
     heard.start()
     stack.push_async_callback(heard.close)
-    host = await DaprHost.start(local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds)
+    secrets = (settings.dapr_api_token, settings.dapr_app_token)
+    tokens = DaprTokens(*(None if secret is None else secret.get_secret_value() for secret in secrets))
+    host = await DaprHost.start(
+        local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds, tokens
+    )
     stack.push_async_callback(host.close)
     return host
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,6 +18,7 @@ from pydantic_settings import (
 from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.kernel.limits import Limits
+from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.stream.bounds import StreamBounds
 
 
@@ -54,12 +55,20 @@ class Settings(BaseSettings):
     """Addresses of the rqlite servers of a cluster, as `http://host:port`, separated by commas; none keeps the store in
     a SQLite file in `data_dir`."""
 
+    rqlite_bounds: RqliteBounds = Field(default_factory=RqliteBounds)
+
     dapr_address: str | None = None
     """gRPC address of the node's own Dapr sidecar, host:port: threads are placed on the nodes by their sidecars.
     Without it all turns run in this process."""
 
     dapr_listen: str | None = None
     """Where the sidecar calls the node back, host:port: what the sidecar was told. Needed with `dapr_address`."""
+
+    dapr_api_token: SecretStr | None = None
+    """What the sidecar asks of the node: its DAPR_API_TOKEN."""
+
+    dapr_app_token: SecretStr | None = None
+    """What the node asks of the sidecar: its APP_API_TOKEN. Without it whoever reaches `dapr_listen` may call."""
 
     dapr_bounds: DaprBounds = Field(default_factory=DaprBounds)
 

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from relmachine.errors import Code, RelmError
+from relmachine.hosts.listener import listener
 
 
 class _Server(uvicorn.Server):
@@ -25,32 +26,25 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serving(app: FastAPI, host: str, port: int) -> AsyncGenerator[str]:
     """Serve `app`; yields its address. Errors: `unreachable` when it cannot listen there, with what to choose."""
-    listener = _bind(host, port)
+    bound = _bind(host, port)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=3
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    task = asyncio.create_task(server.serve(sockets=[bound]), name="http")
     try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield f"http://{host}:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
-        listener.close()
+        bound.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay off only where the protocol is named: without it every answer takes 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen()  # whoever connects before the server is up waits instead of being refused
+        return listener(host, port)
     except OSError as error:
-        listener.close()
         raise RelmError(Code.UNREACHABLE, _advice(error, host, port), host=host, port=port) from error
-    return listener
 
 
 def _advice(error: OSError, host: str, port: int) -> str:

@@ -45,7 +45,7 @@ def hint_consumer(name: str, bounds: StreamBounds, limits: Limits, start: int = 
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=start,
         ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=bounds.ack_wait_seconds,
+        ack_wait=bounds.acknowledged_within(shared=False),
         max_ack_pending=limits.hints_in_flight_max,
         max_deliver=-1,
         replay_policy=ReplayPolicy.INSTANT,

@@ -18,7 +18,7 @@ from relmachine.errors import RelmError
 from relmachine.kernel.proposal import OutboxRow
 from relmachine.stream.connection import Connection
 from relmachine.stream.direct import DirectReader, Stored
-from relmachine.stream.frames import SEQUENCE_HEADER, carried_sequence, fitted
+from relmachine.stream.frames import SEQUENCE_HEADER, STORE_HEADER, carried_sequence, fitted
 from relmachine.stream.holding import Held
 from relmachine.stream.topology import FeedKind, Topology
 from relmachine.stream.window import Ack, Answer, Parcel, Refused, send
@@ -47,9 +47,10 @@ class NatsFeeds:
     without their content.
     """
 
-    def __init__(self, connection: Connection, topology: Topology) -> None:
+    def __init__(self, connection: Connection, topology: Topology, store_id: str) -> None:
         self._connection = connection
         self._topology = topology
+        self._store_id = store_id
         self._direct = DirectReader(connection)
         self._last: OrderedDict[_Subject, _Last] = OrderedDict()
         self._emitting = asyncio.Lock()
@@ -163,6 +164,7 @@ class NatsFeeds:
         headers = {
             "Nats-Expected-Last-Subject-Sequence": str(self._known((row.kind, row.thread)).position),
             SEQUENCE_HEADER: str(row.seq),
+            STORE_HEADER: self._store_id,
         }
         return Parcel(self._topology.feed_subject(row.kind, row.thread), body, headers)
 

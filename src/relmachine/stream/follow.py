@@ -14,7 +14,7 @@ from nats.errors import Error
 from relmachine.stream.addressing import text
 from relmachine.stream.connection import Connection, unreachable
 from relmachine.stream.direct import DirectReader
-from relmachine.stream.frames import carried_sequence
+from relmachine.stream.frames import STORE_HEADER, carried_sequence
 from relmachine.stream.replies import subscribe
 from relmachine.stream.topology import FeedKind, Topology
 
@@ -27,7 +27,8 @@ _PAGE = 256
 @dataclass(frozen=True, slots=True)
 class FeedMessage:
     """One message of a feed. `position` is its place in the feed's stream (to go on from later); `sequence` the last
-    step of `thread` that it speaks of; `body` JSON.
+    step of `thread` that it speaks of; `body` JSON; `store` the id of the store that committed it, empty where no node
+    wrote the message.
     """
 
     position: int
@@ -35,6 +36,7 @@ class FeedMessage:
     thread: str
     sequence: int
     body: bytes
+    store: str = ""
 
 
 class FeedReader:
@@ -175,4 +177,5 @@ class _Seen:
 
 def _message(kind: FeedKind, subject: str, position: int, headers: dict[str, str], body: bytes) -> FeedMessage:
     thread = text(subject.rpartition(".")[2])
-    return FeedMessage(position, kind, thread, max(0, carried_sequence(headers)), body)
+    sequence = max(0, carried_sequence(headers))
+    return FeedMessage(position, kind, thread, sequence, body, headers.get(STORE_HEADER, ""))

@@ -9,6 +9,10 @@ import orjson
 SEQUENCE_HEADER = "Relm-Sequence"
 """Stream sequence of the last step that a feed message speaks of: its identity within (feed, thread)."""
 
+STORE_HEADER = "Relm-Store"
+"""Id of the store whose commit a feed message tells of. Stores of one machine share its feeds: each message is there
+once, from whichever of them was first."""
+
 TOO_LARGE = "too large for the stream: read it from the store"
 """What a frame says that travels without its content."""
 

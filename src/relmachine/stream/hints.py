@@ -119,9 +119,9 @@ class NatsHints:
         self.open.done(hints)
         await self._answer((str(hint.token) for hint in hints), b"+ACK")
 
-    async def again(self, hints: Sequence[Hint]) -> None:
-        """Hand back, to be delivered again after `again_delay_seconds`."""
-        delay = int(self._connection.bounds.again_delay_seconds * 1e9)
+    async def again(self, hints: Sequence[Hint], seconds: float = 0.0) -> None:
+        """Hand back, to be delivered again after `seconds`, but not before `again_delay_seconds`."""
+        delay = int(max(seconds, self._connection.bounds.again_delay_seconds) * 1e9)
         await self._answer((str(hint.token) for hint in hints), b"-NAK " + orjson.dumps({"delay": delay}))
 
     async def close(self) -> None:

@@ -69,7 +69,7 @@ class NatsStream:
             hints = await NatsHints.start(connection, names, store_id, limits, tail, reclaim=reclaim)
             stack.push_async_callback(hints.close)
             reader = NatsReader(connection, names, tail)
-            feeds, feed_reader = NatsFeeds(connection, names), FeedReader(connection, names)
+            feeds, feed_reader = NatsFeeds(connection, names, store_id), FeedReader(connection, names)
             lag = StreamLag(connection, names, hints.consumer, hints.open)
             return NatsStream(
                 names, connection, publisher, reader, hints, feeds, feed_reader, tail, lag, stack.pop_all()

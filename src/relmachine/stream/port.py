@@ -69,6 +69,13 @@ class Reader(Protocol):
         but never less than its first message."""
         ...
 
+    async def first_at_leader(self, requests: Sequence[tuple[str, int]]) -> Sequence[Message | None]:
+        """For each (thread, after) the thread's first message above `after`, as the stream's leader has it, whatever
+        replicas lag; None when there is none, or when there is no leader to ask. For those of whom `read_many` found
+        nothing though something is known to be there.
+        """
+        ...
+
     async def message_at(self, sequence: int) -> Message | None:
         """The message at this stream sequence, whatever its thread; None when there is none yet, as far as the replica
         that answers knows. One that no thread can own comes back with an empty thread.
@@ -87,8 +94,11 @@ class Hints(Protocol):
         """Acknowledge: everything the hints speak of is committed."""
         ...
 
-    async def again(self, hints: Sequence[Hint]) -> None:
-        """Hand back, to be delivered again after a delay."""
+    async def again(self, hints: Sequence[Hint], seconds: float = 0.0) -> None:
+        """Hand back, to be delivered again after `seconds`, and after a short delay in any case.
+
+        They stay among those that are out, so they count towards `Limits.hints_in_flight_max`.
+        """
         ...
 
 

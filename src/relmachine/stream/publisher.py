@@ -95,7 +95,8 @@ class NatsPublisher:
                 if stored is not None:
                     return stored
                 await asyncio.sleep(self._bounds.reconnect_wait_seconds * attempt)
-        raise unreachable(self._line.url, TimeoutError("the stream took no batch"))
+        sentence = "the stream takes no messages together now, perhaps because too many batches are open: try again"
+        raise RelmError(Code.UNREACHABLE, sentence, url=self._line.url, attempts=self._bounds.publish_attempts_max)
 
     async def close(self) -> None:
         """Let go of the connection. What is under way fails as `unreachable`."""

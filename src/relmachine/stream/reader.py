@@ -1,4 +1,4 @@
-"""Reads a thread's subject: from the kept tail where that is complete, else from the stream."""
+"""Reads a thread's subject: from the kept tail where that has something, else from the stream, at need its leader."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from relmachine.kernel.envelope import Message
 from relmachine.stream.addressing import address
 from relmachine.stream.connection import Connection
 from relmachine.stream.direct import DirectReader, Stored
+from relmachine.stream.leader import LeaderReader
 from relmachine.stream.tail import Tail
 from relmachine.stream.topology import Topology
 
@@ -19,6 +20,7 @@ class NatsReader:
 
     def __init__(self, connection: Connection, topology: Topology, tail: Tail | None = None) -> None:
         self._direct = DirectReader(connection)
+        self._leader = LeaderReader(connection)
         self._topology = topology
         self._tail = tail
 
@@ -44,6 +46,15 @@ class NatsReader:
             for index, stored in zip(missing, found, strict=True):
                 answers[index] = [_message(requests[index][0], item) for item in stored]
         return [answer or () for answer in answers]
+
+    async def first_at_leader(self, requests: Sequence[tuple[str, int]]) -> Sequence[Message | None]:
+        """See `stream.port.Reader.first_at_leader`."""
+        asked = [(self._topology.thread_subjects(thread), after) for thread, after in requests]
+        found = await self._leader.first_many(self._topology.steps_stream, asked)
+        return [
+            None if stored is None else _message(thread, stored)
+            for (thread, _), stored in zip(requests, found, strict=True)
+        ]
 
     async def message_at(self, sequence: int) -> Message | None:
         """See `stream.port.Reader.message_at`. Errors: `unreachable`."""

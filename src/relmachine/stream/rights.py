@@ -54,6 +54,7 @@ def rights(topology: Topology) -> Sequence[Right]:
         Right("publish", "$JS.API.INFO", "reads the account's limits"),
         *(Right("publish", f"$JS.API.STREAM.INFO.{name}", "checks the stream's settings") for name in streams),
         *(Right("publish", f"$JS.API.DIRECT.GET.{name}", "reads messages") for name in streams),
+        Right("publish", f"$JS.API.STREAM.MSG.GET.{steps}", "reads at the leader what a replica does not have yet"),
         *(Right("publish", f"$JS.API.CONSUMER.{verb}.{steps}.*", why) for verb, why in consumer.items()),
         Right("publish", "$JS.ACK.>", "says which hints are done"),
         Right("publish", topology.steps_subjects, "publishes steps for its clients"),

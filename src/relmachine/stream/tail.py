@@ -2,7 +2,8 @@
 
 A read that falls wholly inside what is kept needs no request. This never weakens a read: the range that was seen has
 no hole, because it grows only by the very next sequence of a stream from which nothing is ever deleted; anything else
-starts the range anew. Reads below it, and of messages that were dropped, go to the stream.
+starts the range anew. Reads below it, of messages that were dropped, and of what is not here, go to the stream: what
+the consumer delivered to another node is not here either.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Tail:
             self._drop(message.thread, count)
 
     def read(self, thread: str, after: int, limit: int) -> list[Message] | None:
-        """All messages of `thread` above `after` that were delivered so far, in order, at most `limit`.
+        """All messages of `thread` above `after` that were delivered so far, in order, at most `limit`; never none.
 
         None when only the stream knows.
         """
@@ -81,10 +82,10 @@ class Tail:
             return None
         kept = self._threads.get(thread)
         if kept is None:
-            return []
+            return None
         if kept[0].sequence > after and len(kept) <= limit:
             return list(kept)
-        return [message for message in kept if message.sequence > after][:limit]
+        return [message for message in kept if message.sequence > after][:limit] or None
 
     def _next(self, sequence: int) -> bool:
         """Whether `sequence` is new; one that is not the very next begins the range anew."""

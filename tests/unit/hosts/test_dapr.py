@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from relmachine.errors import Code, RelmError
+from relmachine.hosts import parking
 from relmachine.hosts.dapr import DaprHost
 from relmachine.hosts.dapr_actor import ActorTurns
 from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.hosts.dapr_outcome import Advanced, Failed, decode_hint, decode_outcome, encode_hint, encode_outcome
 from relmachine.hosts.local import LocalHost
+from relmachine.hosts.parking import FIRST_SECONDS, Resting
 from relmachine.kernel.limits import Limits
 from tests.contract.host_rounds import ScriptedRounds
 from tests.contract.sidecar_in_process import InProcessSidecar
@@ -269,3 +271,32 @@ def test_the_embedded_path_imports_neither_dapr_nor_grpc() -> None:
 def test_the_host_imports_dapr_only_when_it_starts() -> None:
     look = "import sys, relmachine.hosts.dapr; print({'dapr', 'grpc'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", look], text=True).strip() == "set()"
+
+
+def test_who_calls_learns_how_long_a_thread_rests() -> None:
+    async def work(desk: Desk) -> None:
+        desk.rounds.gate.set()
+        desk.rounds.bad = "bad"
+        assert desk.host.resting("bad") == 0.0
+        with pytest.raises(RelmError, match="bad is broken"):
+            await desk.host.advance("bad", 1)
+        assert 0.0 < desk.host.resting("bad") <= FIRST_SECONDS
+        desk.sidecar.away = True
+        with pytest.raises(RelmError):
+            await desk.host.advance("a", 1)
+        assert desk.host.resting("a") == 0.0, "a call that did not arrive says nothing of the thread"
+
+    play(work, {"a": 1, "bad": 1})
+
+
+def test_what_is_known_of_resting_threads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "THREADS_MAX", 2)
+    now = 0.0
+    resting = Resting(lambda: now)
+    for name in ("a", "b", "c"):
+        resting.note(name, 5.0)
+    assert [resting.seconds(name) for name in "abc"] == [5.0, 5.0, 0.0]
+    now = 6.0
+    resting.note("c", 5.0)
+    resting.note("b", 0.0)
+    assert [resting.seconds(name) for name in "abc"] == [0.0, 0.0, 5.0]

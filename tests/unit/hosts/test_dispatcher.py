@@ -19,6 +19,7 @@ class ScriptedHints:
         self.given = given
         self.acknowledged: list[Hint] = []
         self.returned: list[Hint] = []
+        self.away: list[float] = []
         self.answered = asyncio.Condition()
 
     async def batches(self) -> AsyncIterator[Sequence[Hint]]:
@@ -31,9 +32,10 @@ class ScriptedHints:
             self.acknowledged.extend(hints)
             self.answered.notify_all()
 
-    async def again(self, hints: Sequence[Hint]) -> None:
+    async def again(self, hints: Sequence[Hint], seconds: float = 0.0) -> None:
         async with self.answered:
             self.returned.extend(hints)
+            self.away.append(seconds)
             self.answered.notify_all()
 
     async def all_answered(self) -> None:
@@ -43,8 +45,8 @@ class ScriptedHints:
 
 
 class ScriptedHost:
-    """Every thread's cursor is fixed; `broken` ones raise. `known` says what is known without asking. Keeps what was
-    asked."""
+    """Every thread's cursor is fixed; `broken` ones raise, and rest for 7 s. `known` says what is known without asking.
+    Keeps what was asked."""
 
     def __init__(self, cursors: dict[str, int], broken: str = "") -> None:
         self.cursors, self.broken = cursors, broken
@@ -59,6 +61,9 @@ class ScriptedHost:
 
     def reached(self, thread: str) -> int:
         return self.known.get(thread, -1)
+
+    def resting(self, thread: str) -> float:
+        return 7.0 if thread == self.broken else 0.0
 
     async def close(self) -> None:
         return None
@@ -89,6 +94,7 @@ def test_what_is_above_the_cursor_goes_back() -> None:
     run(hints, ScriptedHost({"a": 4}))
     assert [hint.sequence for hint in hints.acknowledged] == [1]
     assert [hint.sequence for hint in hints.returned] == [5]
+    assert hints.away == [0.0]
 
 
 def test_a_failed_turn_hands_its_hints_back_and_leaves_others_alone() -> None:
@@ -96,6 +102,7 @@ def test_a_failed_turn_hands_its_hints_back_and_leaves_others_alone() -> None:
     dispatcher = run(hints, ScriptedHost({"b": 2}, broken="a"))
     assert [hint.thread for hint in hints.returned] == ["a"]
     assert [hint.thread for hint in hints.acknowledged] == ["b"]
+    assert hints.away == [7.0], "it would only fail until then"
     assert (dispatcher.failures, dispatcher.unfinished) == (1, 0)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 import pytest
 
 from relmachine.errors import Code, RelmError
-from relmachine.hosts import parking
+from relmachine.hosts import local, parking
 from relmachine.hosts.local import LocalHost
 from relmachine.kernel.limits import Limits
 from tests.contract.host_rounds import ScriptedRounds
@@ -127,10 +127,10 @@ class Ended(BaseException):
 
 def test_whatever_ends_a_turn_nobody_waits_for_ever() -> None:
     class Ending(ScriptedRounds):
-        async def run(self, threads: Sequence[str]) -> Mapping[str, int]:
+        async def run(self, threads: Sequence[str], hinted: Mapping[str, int]) -> Mapping[str, int]:
             if "bad" in threads:
                 raise Ended
-            return await super().run(threads)
+            return await super().run(threads, hinted)
 
     async def work() -> None:
         rounds = Ending({"a": 1, "bad": 1})
@@ -161,5 +161,36 @@ def test_who_gave_up_waiting_is_not_kept() -> None:
         assert len(host._asked["a"]) == 1
         rounds.gate.set()
         assert await asyncio.gather(running, last) == [1, 1]
+
+    scenario(work())
+
+
+def test_closing_stops_a_round_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "CLOSE_SECONDS_MAX", 0.05)
+
+    async def work() -> None:
+        rounds = ScriptedRounds({"a": 1})
+        host = LocalHost(rounds, Limits())
+        asked = asyncio.create_task(host.advance("a", 1))
+        await rounds.started.wait()
+        await asyncio.wait_for(host.close(), 5)
+        with pytest.raises(RelmError) as stopped:
+            await asked
+        assert stopped.value.code is Code.UNREACHABLE
+
+    scenario(work())
+
+
+def test_a_parked_thread_says_how_long_it_rests() -> None:
+    async def work() -> None:
+        rounds = ScriptedRounds({"a": 1, "bad": 1})
+        rounds.gate.set()
+        rounds.bad = "bad"
+        host = LocalHost(rounds, Limits())
+        assert host.resting("bad") == 0.0
+        for name in ("a", "bad"):
+            await asyncio.gather(host.advance(name, 1), return_exceptions=True)
+        assert host.resting("a") == 0.0
+        assert 0.0 < host.resting("bad") <= parking.FIRST_SECONDS
 
     scenario(work())

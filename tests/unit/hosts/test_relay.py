@@ -41,12 +41,22 @@ class ScriptedStore:
         self.rows = list(leftovers)
         self.dropped: list[OutboxRow] = []
         self.asked: list[Sequence[str] | None] = []
+        self.most_bytes = 0
         self.changed = asyncio.Condition()
 
-    async def unsent(self, limit: int, threads: Sequence[str] | None = None) -> Sequence[OutboxRow]:
+    async def unsent(
+        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = 1_000_000
+    ) -> Sequence[OutboxRow]:
         self.asked.append(threads)
+        await asyncio.sleep(0)  # a store answers later
         there = [item for item in self.rows if item not in self.dropped]
-        return [item for item in there if threads is None or item.thread in threads][:limit]
+        found: list[OutboxRow] = []
+        for item in (item for item in there if threads is None or item.thread in threads):
+            if len(found) == limit or sum(len(one.body) for one in found) >= bytes_max:
+                break
+            found.append(item)
+        self.most_bytes = max(self.most_bytes, sum(len(one.body) for one in found))
+        return found
 
     async def commit(self, proposals: Sequence[Any], sent: Sequence[OutboxRow] = ()) -> Sequence[Any]:
         async with self.changed:
@@ -221,5 +231,66 @@ def test_stuck_subjects_delay_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.wait_for(store.until_dropped(seq), 5)
         await relay.close()
         assert feeds.left == [row(1), row(2), row(3)]
+
+    asyncio.run(work())
+
+
+def test_large_rows_are_read_and_kept_within_the_bound_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "BYTES_WAITING_MAX", 3000)
+
+    async def work() -> None:
+        rows = [OutboxRow("t", seq, "out", "x" * 1000) for seq in range(1, 30)]
+        store, feeds = ScriptedStore(*rows[:10]), ScriptedFeeds(None)
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        await asyncio.wait_for(store.until_dropped(10), 10)
+        assert store.most_bytes == 3000
+        for item in rows[10:]:
+            commit(store, relay, [item])
+        assert relay.waiting <= 4, "more than the bound and one"
+        await asyncio.wait_for(store.until_dropped(len(rows)), 10)
+        await relay.close()
+        assert feeds.left == rows
+        assert relay._queued.bytes == 0
+
+    asyncio.run(work())
+
+
+def test_a_store_full_of_rows_that_no_feed_takes_is_not_asked_without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "ROWS_WAITING_MAX", 50)
+    monkeypatch.setattr(relay_module, "RETRY_SECONDS", 30.0)
+
+    async def work() -> None:
+        store = ScriptedStore(*(OutboxRow("stuck", seq, "out", "{}") for seq in range(1, 200)))
+        feeds = ScriptedFeeds(stuck="stuck")
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        for seq in range(1000, 1100):
+            commit(store, relay, [row(seq)])
+            await asyncio.sleep(0.001)
+        assert len(store.asked) <= 2, "once for what there is, once more for what came meanwhile"
+        await asyncio.wait_for(relay.close(), 10)
+
+    asyncio.run(work())
+
+
+def test_closing_waits_no_longer_for_the_store_than_for_the_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "CLOSE_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(relay_module, "QUIET_SECONDS", 60)
+
+    class Away(ScriptedStore):
+        async def commit(self, proposals: Sequence[Any], sent: Sequence[OutboxRow] = ()) -> Sequence[Any]:
+            return await asyncio.Future()
+
+    async def work() -> None:
+        store, feeds = Away(), ScriptedFeeds()
+        relay = Relay(store, feeds)  # type: ignore[arg-type]
+        relay.start()
+        commit(store, relay, [row(1)])
+        async with asyncio.timeout(10):
+            while not relay._sent:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await asyncio.wait_for(relay.close(), 5)
+        assert relay._sent == [row(1)], "the store still has it, and so does who would drop it"
 
     asyncio.run(work())

@@ -13,8 +13,8 @@ import pytest
 
 from relmachine.engine.turn import Engine
 from relmachine.errors import Code, RelmError
+from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraints import ConstraintChecker
-from relmachine.gates.laws import AdmissionGate
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.control_turns import ControlTurns
@@ -31,10 +31,9 @@ from relmachine.machine.plan import FieldType
 from relmachine.store import reading
 from relmachine.store.port import CommitOutcome, TooLarge
 from relmachine.store.sqlite import SqliteStore
-from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.feeds import NatsFeeds
-from relmachine.stream.reader import NatsReader
-from relmachine.stream.tail import Tail
+from relmachine.stream.port import Reader
+from relmachine.stream.reader import _within
 
 
 class SmallCommits:
@@ -76,12 +75,9 @@ def round_of(
 ) -> None:
     async def run() -> None:
         plan = machine().plan()
-        tail = Tail(StreamBounds())
-        for one in messages:
-            tail.extend(one)
         real = SqliteStore.open(folder / "store.db", plan)
         store = SmallCommits(real, events_max)
-        reader = NatsReader(cast(Any, Nowhere()), cast(Any, None), tail)
+        reader = cast(Reader, InMemory(messages))
         gate, engine = ShapeGate(plan, limits), Engine(plan, AdmissionGate(plan), limits)
         hot, values = HotThreads(plan, real, 100), HotValues(plan, real, 100)
         checker, relay = ConstraintChecker(plan, limits), Relay(real, cast(NatsFeeds, None))
@@ -98,10 +94,19 @@ def round_of(
     asyncio.run(run())
 
 
-class Nowhere:
-    """A connection that nobody uses: the tail answers every read."""
+class InMemory:
+    """Reads of a list."""
 
-    bounds = StreamBounds()
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+
+    async def read_many(
+        self, requests: Sequence[tuple[str, int, int]], bytes_max: int | None = None
+    ) -> Sequence[Sequence[Message]]:
+        return [_within(self._of(*request), bytes_max) or () for request in requests]
+
+    def _of(self, thread: str, after: int, limit: int) -> list[Message]:
+        return [one for one in self._messages if one.thread == thread and one.sequence > after][:limit]
 
 
 def test_threads_have_equal_shares_of_the_bytes_and_one_step_in_any_case(tmp_path: Path) -> None:
