@@ -1,7 +1,7 @@
 """Whether a store's tables, views, triggers and indexes are those of the schema.
 
-No trigger can stop somebody who drops triggers, or who writes `sqlite_schema` itself; this tells that it was done. Tables of LangGraph
-checkpoints may stand beside those of the store.
+No trigger can stop somebody who drops triggers, or who writes `sqlite_schema` itself; this tells that it was done.
+Tables of LangGraph checkpoints may stand beside those of the store.
 """
 
 from __future__ import annotations
