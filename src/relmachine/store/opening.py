@@ -19,6 +19,9 @@ SCHEMA_VERSION = 1
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 
+CHECKPOINTS_SCHEMA = Path(__file__).with_name("checkpoints.sql")
+"""Tables of `relmachine.checkpoints`, which may stand beside a store's own."""
+
 
 def check_schema_version(meta: Mapping[str, str]) -> None:
     """Errors: `store_schema_future` when a newer relmachine made the store with these `meta` rows, `store_damaged`."""
