@@ -54,6 +54,13 @@ def exact(rule: Tree) -> Tree:
     return _Exact().visit(rule)
 
 
+def calculates(rule: Tree) -> bool:
+    """Whether the solver may come upon something in `rule` that it cannot calculate."""
+    found = _Calculations()
+    found.visit(rule)
+    return found.count > 0 or any(_is_sum(part) for part in rule.body)
+
+
 def watches(rule: Tree, case: Tree) -> Iterator[Tree]:
     """The rules that say where the sums of `rule` do not fit; `case` is the variable of its case."""
     where = rule.location
@@ -71,6 +78,18 @@ def _is_sum(part: Tree) -> bool:
     return (
         part.ast_type is ASTType.Literal and part.atom.ast_type is ASTType.BodyAggregate and part.atom.function in _SUMS
     )
+
+
+class _Calculations(Transformer):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def visit_BinaryOperation(self, term: Tree) -> Tree:  # noqa: N802
+        """`X+Y` and the like."""
+        self.count += 1
+        return term
+
+    visit_UnaryOperation = visit_Interval = visit_BinaryOperation  # noqa: N815
 
 
 class _Exact(Transformer):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from clingo import MessageCode
 from clingo.ast import ASTType, Function, Literal, Sign, SymbolicAtom, Transformer, Variable, parse_string
 
-from relmachine.gates.own_law_exact import exact, watches
+from relmachine.gates.own_law_exact import calculates, exact, watches
 from relmachine.gates.own_law_text import UnreadableError, plain
 from relmachine.machine.own_law import OwnLaw
 
@@ -46,14 +46,15 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """A law ready to be asked: the text of its program, the predicates that its rules look at, and the fields whose
-    values they look at, None when that may be any.
+    """A law ready to be asked: the text of its program, the predicates that its rules look at, the fields whose values
+    they look at, None when that may be any, and whether they calculate.
     """
 
     law: OwnLaw
     text: str
     looks: frozenset[str]
     fields: frozenset[str] | None
+    calculates: bool
 
 
 def rules(program: str) -> list[Tree]:
@@ -100,7 +101,8 @@ def lifted(law: OwnLaw) -> Lifted:
     written = rules(law.program)
     mentions = [mention for rule in written for mention in body_mentions(rule)]
     looks = frozenset(mention.signature[0] for mention in mentions)
-    return Lifted(law, "\n".join(str(rule) for rule in lift(written)), looks, _fields(mentions))
+    text = "\n".join(str(rule) for rule in lift(written))
+    return Lifted(law, text, looks, _fields(mentions), any(map(calculates, written)))
 
 
 def _fields(mentions: Sequence[Mention]) -> frozenset[str] | None:

@@ -1,7 +1,8 @@
 """Gate 3, laws of the author's own: one solve judges many steps of many threads, in a process that can be killed.
 
 Cases go in batches. A batch that uses up a limit is asked case by case, so that only a case that uses it up alone is
-refused for it; what ends the worker from outside refuses nobody.
+refused for it; what ends the worker from outside refuses nobody. A law that calculates is asked case by case: in which
+order the solver joins depends on all facts it has, and so does what it comes upon that it cannot calculate.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class OwnLaws:
             if excess:
                 yield place, exceeded(sight, cases[place].scene, *excess)
                 continue
-            if batch and self._full(batch, asked):
+            if batch and (sight.lifted.calculates or self._full(batch, asked)):
                 yield from self._verdicts(sight, cases, batch)
                 batch = []
             batch.append(asked)

@@ -284,6 +284,26 @@ def test_many_cases_go_in_batches(process: LawProcess) -> None:
     assert laws.batches == 3
 
 
+@pytest.mark.parametrize(
+    ("rules", "batches"),
+    [
+        ('violation(V) :- value(this,"amount",V), V > 5.', 1),
+        ('violation(V) :- value(this,"amount",V), V+1 > 5.', 3),
+        ('violation(V) :- value(this,"amount",V), |V| > 5.', 3),
+        ('violation(V) :- value(this,"amount",V), V/2 > 5.', 3),
+        ('violation(V) :- value(this,"amount",V), V = 1..9.', 3),
+        ('violation(V) :- value(this,"amount",V), not bound(V). bound(-V) :- value(this,"amount",V).', 3),
+        ('violation(S) :- S = #sum { V : value(this,"amount",V) }, S > 5.', 3),
+        ('violation(S) :- S = #count { V : value(this,"amount",V) }, S > 5.', 1),
+    ],
+)
+def test_steps_are_judged_one_by_one_by_a_law_that_calculates(process: LawProcess, rules: str, batches: int) -> None:
+    """What the solver comes upon in one batch must not hang on which steps share it."""
+    laws = OwnLaws(desk(law=law('guards("determine"). reads(field,"amount").', rules)).plan(), Limits(), process)
+    laws.decide([case(PLAN, "determine", written={"amount": "3"})] * 3)
+    assert laws.batches == batches
+
+
 def test_a_worker_that_died_is_started_again(process: LawProcess) -> None:
     one = case(PLAN, "determine", PAST, principal="ann")
     assert judged(process, FOUR_EYES, one) != [None]
