@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
+from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.port import Hint
 from tests.contract.stream_contract import StreamContract, numbered, step, take
 
@@ -73,6 +74,24 @@ class HintsContract(StreamContract):
                 assert waiting, "an eleventh hint came while ten were in hand"
                 await stream.hints.done(held)
                 assert (await more)[0].sequence == 11
+                await batches.aclose()  # type: ignore[attr-defined]
+
+        self.run(test())
+
+    def test_what_a_living_node_has_in_hand_is_not_told_again_until_it_is_too_long(self, plan: Plan) -> None:
+        async def test() -> None:
+            bounds = StreamBounds(ack_wait_seconds=0.8, in_hand_seconds_max=2.4)
+            async with self.stream(plan, bounds=bounds) as stream:
+                await stream.publisher.publish([step("t", n) for n in range(5)])
+                began = asyncio.get_running_loop().time()
+                batches = stream.hints.batches()
+                held = list(await anext(batches))
+                while len(held) < 5:
+                    held.extend(await anext(batches))
+                again = await anext(batches)
+                assert asyncio.get_running_loop().time() - began > 2.0, "told again while it was in hand"
+                assert {hint.sequence for hint in again} <= {hint.sequence for hint in held}
+                await stream.hints.done(held)
                 await batches.aclose()  # type: ignore[attr-defined]
 
         self.run(test())

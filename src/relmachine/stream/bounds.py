@@ -27,7 +27,8 @@ class StreamBounds:
 
     `dedupe_window_seconds` is how long the server remembers message ids: a convenience against floods of repeats,
     never the basis of a promise. `ack_wait_seconds` may be left open: a node then takes what fits the way it runs
-    (`acknowledged_within`). `tail_bytes_max` bounds the memory of all that is kept from the hint consumer.
+    (`acknowledged_within`). A node that lives keeps a hint in hand longer than that, up to `in_hand_seconds_max`.
+    `tail_bytes_max` bounds the memory of all that is kept from the hint consumer.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -44,6 +45,7 @@ class StreamBounds:
     fetch_bytes_max: int = 8 * MIB
     pull_expires_seconds: float = 5.0
     ack_wait_seconds: float | None = None
+    in_hand_seconds_max: float = 60.0
     again_delay_seconds: float = 0.25
     tail_bytes_max: int = 32 * MIB
     tail_threads_max: int = 50_000

@@ -21,6 +21,7 @@ from relmachine.stream.connection import Connection, unreachable
 from relmachine.stream.consumer import Consumer
 from relmachine.stream.delivery import End, Step, Unaddressable, delivery
 from relmachine.stream.ensure import not_made
+from relmachine.stream.in_hand import InHand
 from relmachine.stream.open_hints import OpenHints
 from relmachine.stream.port import Hint
 from relmachine.stream.pulls import Pulls
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 _log = structlog.get_logger(__name__)
+
+_TOLD_PER_WAIT = 4
+"""How often the server hears of a hint in hand before it would tell it again."""
 
 
 class NatsHints:
@@ -49,6 +53,10 @@ class NatsHints:
         self.unaddressable = 0
         self.open = OpenHints(limits.hints_in_flight_max)
         self.consumer = consumer
+        bounds = connection.bounds
+        self._tell_seconds = bounds.acknowledged_within(shared=not reclaim) / _TOLD_PER_WAIT
+        clock = asyncio.get_running_loop().time
+        self._in_hand = InHand(self._tell_seconds / 2, bounds.in_hand_seconds_max, clock)
         self._connection, self._limits, self._tail = connection, limits, tail
         self._inbox = connection.client.new_inbox()
         self._pulls = Pulls(connection, consumer, limits, self._inbox, reclaim=reclaim)
@@ -85,6 +93,8 @@ class NatsHints:
             raise unreachable(connection.url, error) from error
         hints._undo.append(stop)
         hints._undo.append(connection.on_reconnect(hints._reconnected))
+        telling = asyncio.create_task(hints._tell_what_is_in_hand(), name="hints in hand")
+        hints._undo.append(telling.cancel)
         return hints
 
     @property
@@ -117,10 +127,12 @@ class NatsHints:
         for hint in hints:
             self._tail.done(hint.sequence)
         self.open.done(hints)
+        self._in_hand.answered(hints)
         await self._answer((str(hint.token) for hint in hints), b"+ACK")
 
     async def again(self, hints: Sequence[Hint], seconds: float = 0.0) -> None:
         """Hand back, to be delivered again after `seconds`, but not before `again_delay_seconds`."""
+        self._in_hand.answered(hints)
         delay = int(max(seconds, self._connection.bounds.again_delay_seconds) * 1e9)
         await self._answer((str(hint.token) for hint in hints), b"-NAK " + orjson.dumps({"delay": delay}))
 
@@ -142,6 +154,11 @@ class NatsHints:
             _log.info("hints_closed_by_force", error=str(error) or type(error).__name__)
         waiting, self._waiting = self._waiting, []
         await self.again(waiting)
+
+    async def _tell_what_is_in_hand(self) -> None:
+        while True:
+            await asyncio.sleep(self._tell_seconds)
+            await self._answer(self._in_hand.due(), b"+WPI")
 
     async def _answer(self, tokens: Iterable[str], word: bytes) -> None:
         publish = self._connection.client.publish
@@ -172,7 +189,9 @@ class NatsHints:
             case Step(step, token):
                 self._pulls.delivered()
                 self._tail.extend(step)
-                self._waiting.append(Hint(step.thread, step.sequence, token))
+                hint = Hint(step.thread, step.sequence, token)
+                self._waiting.append(hint)
+                self._in_hand.came(hint)
                 self.open.came(step.thread, step.sequence)
             case Unaddressable():
                 self._pulls.delivered()
