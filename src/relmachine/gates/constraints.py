@@ -47,23 +47,32 @@ class ConstraintChecker:
         self._whole = fiber_of(plan, (1 << len(plan.claims)) - 1)
         self._fibers: dict[str, Refusal | None] = {}
         self._pairs: dict[Pair, Refusal | None] = {}
+        self._learning = asyncio.Lock()
         self.solves = 0
         self.asked = 0
 
     async def check(self, proposals: Sequence[Proposal]) -> Sequence[Mapping[int, Refusal]]:
         """For each proposal the refusal of its first step that breaks a law, by stream sequence; empty when none."""
         broken, unknown = self._seen(proposals)
-        if any(proposal.events for proposal in proposals):
-            self.solves += 1
-            first_seen, known = self._first_seen(unknown)
-            turns, verdicts = await asyncio.to_thread(self._ask, proposals, first_seen)
-            broken += turns
-            broken += self._learn(unknown, known, verdicts)
+        if unknown:
+            async with self._learning:  # what another round asks about just now is known afterwards
+                broken = await self._judged(proposals, *self._seen(proposals))
+        elif any(proposal.events for proposal in proposals):
+            broken = await self._judged(proposals, broken, unknown)
         refusals: list[dict[int, Refusal]] = [{} for _ in proposals]
         for turn, place, reason in sorted(broken, key=lambda item: item[:2]):
             if not refusals[turn]:
                 refusals[turn][proposals[turn].thread_events[place].seq] = reason
         return refusals
+
+    async def _judged(
+        self, proposals: Sequence[Proposal], broken: list[_Broken], unknown: Sequence[_Unknown]
+    ) -> list[_Broken]:
+        """What is `broken` already, and what the solver finds besides."""
+        self.solves += 1
+        first_seen, known = self._first_seen(unknown)
+        turns, verdicts = await asyncio.to_thread(self._ask, proposals, first_seen)
+        return [*broken, *turns, *self._learn(unknown, known, verdicts)]
 
     def _seen(self, proposals: Sequence[Proposal]) -> tuple[list[_Broken], list[_Unknown]]:
         """What is known to be refused, and what is not known. The common case is one look-up per change of fiber."""

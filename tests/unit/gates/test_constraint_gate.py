@@ -73,6 +73,18 @@ def test_what_was_seen_is_not_asked_again() -> None:
     assert (checker.solves, checker.asked) == (3, asked)
 
 
+def test_rounds_at_the_same_time_ask_about_a_fiber_once() -> None:
+    async def together(checker: ConstraintChecker, turns: list[Proposal]) -> list[Mapping[int, Refusal]]:
+        answers = await asyncio.gather(*(checker.check([turn]) for turn in turns))
+        return [refusals for answer in answers for refusals in answer]
+
+    turns = [random_turn(PLAN, random.Random(33), initial_state(PLAN, "t"), 6)] * 3
+    alone, several = ConstraintChecker(PLAN, Limits()), ConstraintChecker(PLAN, Limits())
+    check(alone, turns[0])
+    assert asyncio.run(together(several, turns)) == [{}, {}, {}]
+    assert (several.solves, several.asked) == (3, alone.asked)
+
+
 def test_a_round_that_writes_no_event_needs_no_solve() -> None:
     checker = ConstraintChecker(PLAN, Limits())
     empty = advance(PLAN, initial_state(PLAN, "t"), [])
