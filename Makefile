@@ -37,7 +37,7 @@ test: setup  ## the suite but for what needs a machine of its own; builds the se
 mutations: setup  ## every law of the constraint layer broken 200 times in the permit log: some five minutes of CPU
 	$(PYTHON) -m tests.mutations $(ARGS)
 
-test-cluster: setup  ## whole clusters of real processes, killed, frozen and restarted: some ten minutes
+test-cluster: setup  ## whole clusters of real processes, killed, frozen and restarted: some fifteen minutes
 	$(VENV)/bin/relm servers build
 	RELM_REQUIRE_CLUSTER=1 $(PYTHON) -m pytest tests/cluster -s -m whole_cluster $(ARGS)
 
