@@ -62,7 +62,7 @@ docs: setup  ## the documentation site, into site/
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 lock:  ## resolve the dependencies anew
-	uv pip compile --quiet --universal --generate-hashes --no-header --group dev --extra cluster pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --group dev --extra cluster --extra models pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) site dist build .pytest_cache .ruff_cache .hypothesis .relm
