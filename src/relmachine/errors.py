@@ -52,6 +52,21 @@ class Code(StrEnum):
     CLOSURE_FAILED = "closure_failed"
     UNDECLARED_READ = "undeclared_read"
     OUTPUT_INVALID = "output_invalid"
+    # runs: steps outside their turn
+    RUN_FAILED = "run_failed"
+    RUN_CAP = "run_cap"
+    RUN_STUCK = "run_stuck"
+    RUN_CANCELLED = "run_cancelled"
+    RUN_OVERTAKEN = "run_overtaken"
+    RUN_UNKNOWN = "run_unknown"
+    RUN_DIVERGED = "run_diverged"
+    BUDGET_SPENT = "budget_spent"
+    MODEL_UNBOUND = "model_unbound"
+    MODEL_FAILED = "model_failed"
+    TOOL_FAILED = "tool_failed"
+    # control lane
+    THREAD_CANCELLED = "thread_cancelled"
+    THREAD_PAUSED = "thread_paused"
     # declaring and loading a machine
     MACHINE_INVALID = "machine_invalid"
     # ingest

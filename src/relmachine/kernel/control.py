@@ -1,4 +1,6 @@
-"""Control records: messages on a thread's subject that fork, merge, close or resolve instead of adding an event.
+"""Control records: messages on a thread's subject that nodes publish, and that say more than one step does.
+
+They fork, merge, close or resolve; or they answer for a step that ran outside its turn (`kernel.answer`).
 
 Their step tokens begin with an underscore, which no step's name does. They travel as steps do, as CloudEvents whose
 `type` is the token, with a key and a principal; `data` is one of the models here.
@@ -8,22 +10,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-FORK, MERGE, CLOSE, RESOLVE = "_fork", "_merge", "_close", "_resolve"
+from relmachine.kernel.answer import Answer
+from relmachine.kernel.record import Record
+
+FORK, MERGE, CLOSE, RESOLVE, ANSWER = "_fork", "_merge", "_close", "_resolve", "_answer"
 
 _Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Thread = Annotated[str, Field(min_length=1, max_length=1024)]
-
-
-class Record(BaseModel):
-    """What all records have in common: unknown members are refused, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    def threads(self) -> tuple[str, ...]:
-        """The threads that it names, as tokens."""
-        return ()
 
 
 class Fork(Record):
@@ -73,5 +68,5 @@ class Resolve(Record):
         return (self.keep,)
 
 
-RECORDS: dict[str, type[Record]] = {FORK: Fork, MERGE: Merge, CLOSE: Close, RESOLVE: Resolve}
+RECORDS: dict[str, type[Record]] = {FORK: Fork, MERGE: Merge, CLOSE: Close, RESOLVE: Resolve, ANSWER: Answer}
 """The records by step token."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import CodeType
 
 from pydantic import BaseModel
+
+from relmachine.algebra.identity import digest
 
 
 def payload_annotation(closure: Callable[..., object], local: Mapping[str, object]) -> type[BaseModel] | None:
@@ -27,14 +30,31 @@ def payload_annotation(closure: Callable[..., object], local: Mapping[str, objec
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
-def complaint(closure: Callable[..., object], *, has_payload: bool) -> str | None:
-    """What keeps `closure` from running as `closure(step, view)`, or None."""
+def complaint(closure: Callable[..., object], *, has_payload: bool, awaits: bool = False) -> str | None:
+    """What keeps `closure` from being called with payload and view, and with a run where it `awaits`; or None."""
     if not has_payload:
         return "annotate its first parameter with the Pydantic model of its payload"
-    if inspect.iscoroutinefunction(closure) or inspect.isgeneratorfunction(closure):
+    if inspect.isgeneratorfunction(closure) or inspect.isasyncgenfunction(closure):
+        return "let it return one answer: it is a generator"
+    if inspect.iscoroutinefunction(closure) and not awaits:
         return "make it a plain function: a Process is deterministic and awaits nothing"
+    run = inspect.iscoroutinefunction(closure)
     try:
-        inspect.signature(closure).bind(None, None)
+        inspect.signature(closure).bind(*((None, None, None) if run else (None, None)))
     except TypeError:
-        return "let it take two arguments, the payload and the view"
+        what = (
+            "three arguments, the payload, the view and the run" if run else "two arguments, the payload and the view"
+        )
+        return f"let it take {what}"
     return None
+
+
+def code_digest(closure: Callable[..., object]) -> str:
+    """Digest of what a function does, as the interpreter has it: another version of Python gives another."""
+    code = getattr(inspect.unwrap(closure), "__code__", None)
+    return digest("code", repr(closure) if code is None else _code_text(code))
+
+
+def _code_text(code: CodeType) -> str:
+    constants = [_code_text(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts]
+    return repr((code.co_code.hex(), code.co_names, code.co_varnames, constants))

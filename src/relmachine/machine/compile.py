@@ -41,6 +41,7 @@ def compile_plan(declaration: Declaration, evidence: Mapping[str, str]) -> Plan:
         step_index=MappingProxyType({name: index for index, name in enumerate(names)}),
         claim_index=MappingProxyType(numbers),
         own_laws=tuple(law for _, law in sorted(declaration.own_laws.items())),
+        models=MappingProxyType(dict(declaration.models)),
     )
 
 
@@ -120,6 +121,8 @@ def _step(declaration: Declaration, step: StepDeclaration, index: int, numbers: 
         recorded=step.recorded,
         payload_model=payload_model(declaration, step),
         closure=step.closure,
+        run=step.run,
+        targets=frozenset(step.targets),
     )
 
 

@@ -18,6 +18,7 @@ from relmachine.machine.explicit import Explicit
 from relmachine.machine.own_law import OwnLaw
 from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law
+from relmachine.machine.runs import RunPlan, Tool
 
 FieldTypeName = Literal["string", "integer", "number", "boolean", "datetime"]
 ReducerName = Literal["union", "max", "min", "sum", "once", "log"]
@@ -75,6 +76,8 @@ class StepDeclaration:
     recorded: tuple[tuple[str, str], ...] = ()
     payload: type[BaseModel] | tuple[Member, ...] | None = ()
     closure: Callable[..., object] | None = None
+    run: RunPlan | None = None
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class Declaration:
     independent: list[tuple[str, str]] = member(default_factory=list[tuple[str, str]])
     dependent: list[tuple[str, str]] = member(default_factory=list[tuple[str, str]])
     own_laws: dict[str, OwnLaw] = member(default_factory=dict[str, OwnLaw])
+    models: dict[str, object] = member(default_factory=dict[str, object])
+    tools: dict[str, Tool] = member(default_factory=dict[str, Tool])
     ingest: Ingest = member(default_factory=Ingest)
     explicit: Explicit | None = None
     problems: list[Problem] = member(default_factory=list[Problem])
@@ -119,7 +124,7 @@ class Declaration:
         """Remember a problem for `check`."""
         self.problems.append(Problem(law, sentence, witness))
 
-    def add(self, item: Claim | Field | StepDeclaration | OwnLaw) -> None:
+    def add(self, item: Claim | Field | StepDeclaration | OwnLaw | Tool) -> None:
         """Put `item` under its name among its like."""
         match item:
             case Claim():
@@ -134,6 +139,9 @@ class Declaration:
             case OwnLaw():
                 if self.own_laws.setdefault(item.name, item) is not item:
                     self._twice("law", item.name)
+            case Tool():
+                if self.tools.setdefault(item.name, item) is not item:
+                    self._twice("tool", item.name)
 
     def _twice(self, what: str, name: str) -> None:
         self.note(Law.NAMES_UNIQUE, f"{what} {name!r} is declared twice: rename one, or remove it", **{what: name})

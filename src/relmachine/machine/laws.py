@@ -22,8 +22,9 @@ from relmachine.machine.laws_of_names import (
     references_known,
 )
 from relmachine.machine.laws_of_own import own_laws_sound
+from relmachine.machine.laws_of_runs import closures_run
 from relmachine.machine.laws_of_tables import tables_lawful
-from relmachine.machine.laws_of_values import closures_run, members_fit, payload_closed, reducer_fits
+from relmachine.machine.laws_of_values import members_fit, payload_closed, reducer_fits
 from relmachine.machine.report import Finding, Law, LawVerdict, Report, Verdict
 
 _WARNINGS = frozenset((Law.CONFIRMATION_APART,))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relmachine.machine.closures import complaint
 from relmachine.machine.declaration import Declaration, StepDeclaration
 from relmachine.machine.payload import describable, member_names, member_types, members, open_objects, payload_model
-from relmachine.machine.plan import FieldType, Kind, Reducer
+from relmachine.machine.plan import FieldType, Reducer
 from relmachine.machine.report import Finding
 
 _NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
@@ -74,18 +73,3 @@ def payload_closed(declaration: Declaration) -> Iterator[Finding]:
         for name in open_objects(step.payload):
             sentence = f"step {step.name!r}: nested model {name!r} drops unknown members; give it extra='forbid'"
             yield Finding(sentence, {"step": step.name, "model": name})
-
-
-def closures_run(declaration: Declaration) -> Iterator[Finding]:
-    """Only a Process computes; the other kinds are somebody's judgement, recorded in the payload."""
-    for step in declaration.steps.values():
-        if step.closure is None:
-            continue
-        if step.kind is not Kind.PROCESS:
-            sentence = f"step {step.name!r} is a {step.kind}, a recorded judgement: put the decorator over its payload "
-            sentence += "model and map `writes` to the members that hold the judgement; only a process computes"
-            yield Finding(sentence, {"step": step.name, "kind": str(step.kind)})
-            continue
-        what = complaint(step.closure, has_payload=step.payload is not None)
-        if what:
-            yield Finding(f"closure of step {step.name!r}: {what}", {"step": step.name})

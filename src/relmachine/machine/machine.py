@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypedDict, TypeVar, Unpack
+from typing import Literal, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import BaseModel
 
 from relmachine.errors import Code, RelmError
+from relmachine.machine.carried import Carried, Durable, run_plan
 from relmachine.machine.closures import payload_annotation
 from relmachine.machine.compile import compile_plan, laws_digest
 from relmachine.machine.declaration import (
@@ -32,6 +33,7 @@ from relmachine.machine.laws import check
 from relmachine.machine.own_law import parse_own_law
 from relmachine.machine.plan import FieldType, Kind, Plan, Reducer
 from relmachine.machine.report import Law, Report
+from relmachine.machine.runs import Tool
 
 Claims = Sequence[Claim | str]
 Writes = Mapping[Field, str] | Mapping[str, str] | Sequence[Field | str]
@@ -48,6 +50,23 @@ class Touches(TypedDict, total=False):
     vetoes: Claims
     reads: Sequence[Claim | Field | str]
     writes: Writes
+
+
+class Computing(Touches, Durable, total=False):
+    """What a Process is given."""
+
+
+class Asking(Touches, Carried, total=False):
+    """What a step that asks a model is given."""
+
+
+class ToolBounds(TypedDict, total=False):
+    """Bounds of a tool; see `machine.runs.Tool`."""
+
+    trusted: bool
+    seconds: float
+    memory_bytes: int
+    output_bytes: int
 
 
 class Machine:
@@ -146,37 +165,65 @@ class Machine:
             )
         return compile_plan(self.declaration, evidence or {})
 
-    def process(self, *, name: str | None = None, **touches: Unpack[Touches]) -> Callable[[Judged], Judged]:
+    def model(self, name: str, model: object) -> None:
+        """Bind the name of a model to a model string (`openai:gpt-5`) or a PydanticAI model. A node's settings win."""
+        self.declaration.models[name] = model
+
+    def tool(self, **bounds: Unpack[ToolBounds]) -> Callable[[Callable[..., object]], Tool]:
+        """Declare a function as a tool for models, called as the function is; its annotations are its arguments.
+
+        With `trusted=False` each call runs in a process of its own, within `seconds`, `memory_bytes`, `output_bytes`.
+        """
+
+        def declare(function: Callable[..., object]) -> Tool:
+            made = Tool(function.__name__, function, **bounds)
+            self.declaration.add(made)
+            return made
+
+        return declare
+
+    def process(self, *, name: str | None = None, **given: Unpack[Computing]) -> Callable[[Judged], Judged]:
         """Declare a Process: over a function a computed step, over a payload model a recorded one.
 
         The function takes the payload (its annotation is the model) and a `View`, and returns a `Section`; it is
-        deterministic, and sees nothing but its arguments. The step is called `name`, or as the function is.
+        deterministic, and sees nothing but its arguments. The step is called `name`, or as the function is. A `durable`
+        one runs outside its turn, for as long as its budget lets it.
         """
-        return self._decorator(Kind.PROCESS, name, touches)
+        return self._decorator(Kind.PROCESS, name, given)
 
-    def derivation(self, *, name: str | None = None, **touches: Unpack[Touches]) -> Callable[[Judged], Judged]:
-        """Declare a Derivation, a recorded judgement: put it over the payload model."""
-        return self._decorator(Kind.DERIVATION, name, touches)
+    def derivation(self, *, name: str | None = None, **given: Unpack[Asking]) -> Callable[[Judged], Judged]:
+        """Declare a Derivation. Over a payload model it is a recorded judgement. Over a function a model judges: the
+        function takes payload and `View` and returns the prompt, its docstring are the instructions, and the model's
+        structured answer is an `output`, whose members go to fields as `writes` says.
 
-    def procedure(self, *, name: str | None = None, **touches: Unpack[Touches]) -> Callable[[Judged], Judged]:
-        """Declare a Procedure, a recorded routing decision: put it over the payload model."""
-        return self._decorator(Kind.PROCEDURE, name, touches)
+        A coroutine function `(payload, view, run)` asks for itself (`docs/agents.md`) and returns a `Section`.
+        """
+        return self._decorator(Kind.DERIVATION, name, given)
 
-    def inquiry(self, *, name: str | None = None, **touches: Unpack[Touches]) -> Callable[[Judged], Judged]:
-        """Declare an Inquiry, a recorded open question and its answer: put it over the payload model."""
-        return self._decorator(Kind.INQUIRY, name, touches)
+    def procedure(self, *, name: str | None = None, **given: Unpack[Asking]) -> Callable[[Judged], Judged]:
+        """Declare a Procedure, which decides on what comes next: one or more of its `targets`.
 
-    def _decorator(self, kind: Kind, name: str | None, touches: Touches) -> Callable[[Judged], Judged]:
+        Over a function without `model` it is computed inside the turn and returns LangGraph's `Command(goto=…)`; with a
+        `model` the function returns the prompt, and the model chooses among the targets. Over a payload model it is a
+        recorded decision.
+        """
+        return self._decorator(Kind.PROCEDURE, name, given)
+
+    def inquiry(self, *, name: str | None = None, **given: Unpack[Asking]) -> Callable[[Judged], Judged]:
+        """Declare an Inquiry: as a Derivation, but open. Without `output` the answer is text, its member `text`."""
+        return self._decorator(Kind.INQUIRY, name, given)
+
+    def _decorator(self, kind: Kind, name: str | None, given: Computing | Asking) -> Callable[[Judged], Judged]:
         def declare(target: Judged) -> Judged:
             step = name or target.__name__
             model = _as_model(target)
             if model is not None:
-                self._declare(step, kind, model, None, touches)
+                self._declare(step, kind, model, None, given)
                 return target
             # A payload model may be local to the function that declares the machine.
             frame = inspect.currentframe()
             local = frame.f_back.f_locals if frame and frame.f_back else {}
-            self._declare(step, kind, payload_annotation(target, local), target, touches)
+            self._declare(step, kind, payload_annotation(target, local), target, given)
             return target
 
         return declare
@@ -187,7 +234,7 @@ class Machine:
         kind: Kind,
         payload: Payload | None,
         closure: Callable[..., object] | None,
-        touches: Touches,
+        touches: Touches | Computing | Asking,
     ) -> None:
         writes = touches.get("writes", ())
         fields = names_of(tuple(writes))
@@ -195,7 +242,8 @@ class Machine:
         if closure is None and fields and not pairs:
             sentence = f"step {name!r} is recorded: map each field it writes to the payload member that holds the value"
             self.declaration.note(Law.MEMBERS_FIT, sentence, step=name, fields=list(fields))
-        if closure is not None and pairs:
+        run = None if closure is None else run_plan(kind, closure, touches, pairs)
+        if closure is not None and pairs and (run is None or run.output is None):
             sentence = f"step {name!r} computes what it writes: list the fields, and leave the payload members out"
             self.declaration.note(Law.CLOSURES_RUN, sentence, step=name, fields=list(fields))
         self.declaration.add(
@@ -210,6 +258,8 @@ class Machine:
                 recorded=pairs if closure is None else (),
                 payload=payload if payload is None or isinstance(payload, type) else tuple(payload),
                 closure=closure,
+                run=run,
+                targets=tuple(cast(Durable, touches).get("targets", ())),
             )
         )
 

@@ -7,7 +7,7 @@ A mask over claims or steps has bit `i` set for number `i`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from relmachine.machine.own_law import OwnLaw
+    from relmachine.machine.runs import RunPlan
 
 
 class Kind(StrEnum):
@@ -89,6 +90,8 @@ class StepPlan:
     `needs` is what must be effective before it: the direct prerequisites of what it asserts and the claims it reads.
     `writes` are the fields it may write; `recorded` maps a field to the payload member that is its contribution.
     A step with a `closure` is *computed*: `closure(payload, view)` returns the contributions; otherwise *recorded*.
+    With a `run` it is *detached*: its closure runs outside the turn, and its answer comes back by the stream.
+    `targets` are the steps that a procedure may propose.
     """
 
     index: int
@@ -103,11 +106,18 @@ class StepPlan:
     recorded: tuple[tuple[str, str], ...]
     payload_model: type[BaseModel]
     closure: Callable[..., object] | None = None
+    run: RunPlan | None = None
+    targets: frozenset[str] = frozenset()
 
     @property
     def computed(self) -> bool:
-        """Whether its contributions come from running its closure."""
-        return self.closure is not None
+        """Whether its contributions come from running its closure inside the turn."""
+        return self.closure is not None and self.run is None
+
+    @property
+    def detached(self) -> bool:
+        """Whether it runs outside the turn."""
+        return self.run is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +126,8 @@ class Plan:
 
     `dependent[i]` is the mask over steps that depend on step `i` (always with bit `i`). `stable_saturation` is S and
     `stable_transfer` is R of math.md section 2, over all declared claims. `vetoable` are claims some step vetoes.
-    `own_laws` are the laws that the author added, by name.
+    `own_laws` are the laws that the author added, by name. `models` are the author's bindings: a model string or a
+    PydanticAI model by name.
     """
 
     machine: str
@@ -134,6 +145,7 @@ class Plan:
     step_index: Mapping[str, int]
     claim_index: Mapping[str, int]
     own_laws: tuple[OwnLaw, ...] = ()
+    models: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def step(self, name: str) -> StepPlan | None:
         """The step type called `name`, or None when the machine has none."""

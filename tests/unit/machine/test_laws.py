@@ -275,7 +275,7 @@ BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
     (Law.PAYLOAD_CLOSED, lambda m: m.step("s", kind="process", payload=Listed), {"step": "s", "model": "Listed"}),
     (Law.PAYLOAD_CLOSED, lambda m: m.step("s", kind="process", payload=Tree), {"step": "s", "model": "Tree"}),
     (Law.PAYLOAD_CLOSED, nested_open_model, {"step": "deep", "model": "Note"}),
-    (Law.CLOSURES_RUN, judging_closure, {"step": "judge", "kind": "derivation"}),
+    (Law.CLOSURES_RUN, judging_closure, {"step": "judge"}),
     (Law.CLOSURES_RUN, closure_without_model, {"step": "work"}),
     (Law.CLOSURES_RUN, closure_of_one_argument, {"step": "work"}),
     (Law.CLOSURES_RUN, closure_that_waits, {"step": "work"}),
