@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import cast
 
 from relmachine.engine.folds import FieldFold
+from relmachine.engine.views import seen as seen_by
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.plan import Plan, StepPlan
 from relmachine.machine.section import contributions
-from relmachine.machine.view import View, visible_claims
+from relmachine.machine.view import View
 
 
 def call(
@@ -29,9 +29,7 @@ def call(
     try:
         payload = step.payload_model.model_validate_json(candidate.payload)
         values = {name: fold.value() for name, fold in seen.items()}
-        claims, visible = _visible(plan, step.index)
-        view = View(step.name, step.read_fields, values, claims, frozenset(plan.claim_names(visible & effective)))
-        return contributions(plan, step, closure(payload, view))
+        return contributions(plan, step, closure(payload, seen_by(plan, step, values, effective)))
     except RelmError as error:
         return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
     except BaseException as error:  # closures run in a worker thread: no cancellation and no signal arrives here
@@ -49,9 +47,3 @@ def _detail(error: BaseException) -> str:
         return str(error)[:500].encode("utf-8", "replace").decode()
     except Exception:
         return ""
-
-
-@lru_cache(maxsize=1024)
-def _visible(plan: Plan, step: int) -> tuple[frozenset[str], int]:
-    mask = visible_claims(plan, plan.steps[step])
-    return frozenset(plan.claim_names(mask)), mask

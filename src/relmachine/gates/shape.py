@@ -154,6 +154,7 @@ def _candidate(
         read.envelope.principal,
         read.time,
         read.envelope.traceparent,
+        read.envelope.hops,
     )
 
 

@@ -13,34 +13,16 @@ from typing import TYPE_CHECKING
 
 from relmachine.hosts.control_rules import ControlRules, Decided, Waits
 from relmachine.hosts.repetition import recall
-from relmachine.kernel.control import RECORDS
 from relmachine.kernel.joining import without_effect
 from relmachine.kernel.verdicts import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from relmachine.gates.shape import ShapeGate
     from relmachine.kernel.envelope import Message
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState
     from relmachine.machine.plan import Plan
     from relmachine.store.port import Store
-
-
-def steps_before_records(
-    messages: Mapping[str, Sequence[Message]],
-) -> tuple[dict[str, Sequence[Message]], dict[str, Message]]:
-    """What the turns of a round are about: for each thread the steps before its first record, or that record."""
-    steps: dict[str, Sequence[Message]] = {}
-    records: dict[str, Message] = {}
-    for thread, batch in messages.items():
-        end = next((place for place, message in enumerate(batch) if message.step_token in RECORDS), len(batch))
-        if end == 0 and batch:
-            records[thread] = batch[0]
-        else:
-            steps[thread] = batch[:end]
-    return steps, records
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,23 @@ fence checks; so it may run twice, late, or on two nodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.port import ConstraintGate, PolicyGate
-from relmachine.hosts.control_turns import steps_before_records
 from relmachine.hosts.control_words import refuse_if_closed
 from relmachine.hosts.repetition import Sorted, sort_out
+from relmachine.hosts.round_parting import Parting
 from relmachine.hosts.round_reading import RoundReading
 from relmachine.hosts.stretch import Stretch
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.proposal import NO_RUN
 from relmachine.kernel.verdicts import Admitted, Decided, Refusal, Refused
 from relmachine.machine.plan import Reducer
 from relmachine.store.port import CommitOutcome, Stale, TooLarge
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
     from relmachine.hosts.control_turns import ControlTurns
     from relmachine.hosts.relay import Relay
+    from relmachine.hosts.run_turns import RunTurns
     from relmachine.hosts.sightings import HotSightings
     from relmachine.hosts.threads import HotThreads
     from relmachine.hosts.values import Folds, HotValues
@@ -63,8 +65,19 @@ class Stages:
     constraints: ConstraintGate
     relay: Relay
     controls: ControlTurns
+    runs: RunTurns
     sightings: HotSightings | None = None
     """Needed when the plan has laws of its author's own."""
+    runner: Following | None = None
+    """Carries out the runs that turns open; a replay has none."""
+
+
+class Following(Protocol):
+    """Who carries out runs."""
+
+    def follow(self, proposals: Iterable[Proposal]) -> None:
+        """These turns, which opened or answered runs, are durable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class Rounds:
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
         self.reading = RoundReading(stages.limits, stages.reader)
+        self._parting = Parting(stages.plan)
         self.turns_committed = self.turns_stale = 0
         fields = stages.plan.fields
         self._folded_reads = {
@@ -117,10 +131,11 @@ class Rounds:
         states, strangers = await self._stages.hot.load(threads)
         messages = await self.reading.next_steps(states, hinted, most)
         cursors.update((thread, state.cursor) for thread, state in states.items())
-        steps, records = steps_before_records(messages)
-        turns = await self._sort(states, steps)
-        decided, waiting = await self._stages.controls.propose(states, records) if records else ([], [])
-        proposals = [*(await self._propose(turns) if turns else ()), *decided]
+        parted = self._parting.part(messages)
+        turns = await self._sort(states, parted.steps)
+        decided, waiting = await self._stages.controls.propose(states, parted.records) if parted.records else ([], [])
+        runs = await self._stages.runs.propose(states, parted.runs) if parted.runs else []
+        proposals = [*(await self._propose(turns) if turns else ()), *decided, *runs]
         if not proposals:
             return []
         outcomes = await self._commit(proposals)
@@ -133,6 +148,8 @@ class Rounds:
         self._stages.hot.keep(proposal.after for proposal in durable)
         for proposal in durable:
             self._remember(proposal)
+        if runs and self._stages.runner is not None:
+            self._stages.runner.follow(proposal for proposal in durable if proposal.run is not NO_RUN)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
         self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
@@ -155,7 +172,7 @@ class Rounds:
 
     def _remember(self, proposal: Proposal) -> None:
         """Take a durable proposal into what is kept beside the states; what a record joined is read again."""
-        if proposal.controls:
+        if proposal.joins:
             self._forget_past(proposal.after.thread)
             return
         self._stages.values.advance(proposal)

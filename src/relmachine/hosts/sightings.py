@@ -63,7 +63,7 @@ class HotSightings:
         thread, kept = proposal.before.thread, self._kept.get(proposal.before.thread)
         if kept is None:
             return
-        if kept.head != proposal.before.head or proposal.controls:
+        if kept.head != proposal.before.head or proposal.joins:
             self.drop(thread)
             return
         written: dict[str, list[tuple[str, str]]] = {}

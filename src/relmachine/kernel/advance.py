@@ -13,7 +13,8 @@ import orjson
 
 from relmachine.algebra.frontier import Frontier
 from relmachine.algebra.identity import contributions_digest, event_id, history_id, set_add, set_digest
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.answer import FollowUp
+from relmachine.kernel.envelope import Candidate, follow_up_body
 from relmachine.kernel.ledger import Ledger
 from relmachine.kernel.lifecycle import COMMITTED
 from relmachine.kernel.proposal import (
@@ -46,8 +47,8 @@ def advance(plan: Plan, state: ThreadState, decided: Sequence[Decided]) -> Propo
     for item in decided:
         assert item.candidate.sequence > turn.cursor, "steps of a turn come in subject order, after the cursor"
         match item:
-            case Admitted(candidate, contributions):
-                turn.commit(candidate, contributions)
+            case Admitted(candidate, contributions, follow_ups):
+                turn.propose(candidate, turn.commit(candidate, contributions), follow_ups)
             case Refused():
                 turn.ledger.refused(item)
             case Repeated():
@@ -75,11 +76,18 @@ class Turn:
         self.contributions: list[ContributionRow] = []
         self.fibers: list[int] = []
 
-    def commit(self, candidate: Candidate, contributions: Contributions) -> None:
-        """The step becomes an event: the history grows by it, and what that settles is told."""
+    def commit(self, candidate: Candidate, contributions: Contributions) -> str:
+        """The step becomes an event, whose id is returned: the history grows by it, and what that settles is told."""
         source, event = self.head, self.extend(candidate, contributions)
-        self._settle(candidate.sequence, source)
+        self.settle(candidate.sequence, source)
         self.ledger.committed(candidate, event, self.head)
+        return event
+
+    def propose(self, candidate: Candidate, event: str, follow_ups: Sequence[FollowUp]) -> None:
+        """Steps that the event proposes for its thread leave after the commit, and pass the gates as any others do."""
+        self.ledger.follow_ups += [
+            follow_up_body(candidate, event, place, item.step, item.data) for place, item in enumerate(follow_ups)
+        ]
 
     def extend(self, candidate: Candidate, contributions: Contributions) -> str:
         """Append the event: its id, its place in the history, what it touches. Returns the id."""
@@ -132,11 +140,9 @@ class Turn:
             self.section = set_add(self.section, event.event_id, event.contributions_digest)
 
     def _record(self, candidate: Candidate, event: EventRow, source: str, maximal: list[str]) -> None:
-        evidence = {"principal": candidate.principal, "time": candidate.time, "traceparent": candidate.traceparent}
-        present = {key: value for key, value in evidence.items() if value is not None}
         thread, fiber = self.before.thread, fiber_of(self.plan, self.asserted)
         self.thread_events.append(
-            ThreadEventRow(thread, candidate.sequence, event.event_id, self.head, orjson.dumps(present).decode())
+            ThreadEventRow(thread, candidate.sequence, event.event_id, self.head, candidate.evidence())
         )
         self.histories.append(
             HistoryRow(
@@ -150,7 +156,8 @@ class Turn:
         )
         self.extensions.append(ExtensionRow(source, self.head, event.step))
 
-    def _settle(self, sequence: int, source: str) -> None:
+    def settle(self, sequence: int, source: str) -> None:
+        """Tell what has been settled and superseded since the history `source`, by the message at `sequence`."""
         now = settled(self.plan, self.standing & ~self.vetoed)
         changes: tuple[tuple[Literal["newly", "superseded"], int], ...] = (
             ("newly", now & ~self.settled),

@@ -3,13 +3,14 @@
 Attributes: `id` and `source` (together the step key), `type` (the step), `subject` (the thread token), `time`,
 `datacontenttype` (JSON in UTF-8, however it is spelt), `dataschema` (a URI; the machine decides what a payload is, so
 nothing is made of it), `data` (the payload); extensions `traceparent`, `machine`, `machineversion`, `schemaversion`,
-`principal`. Source: CloudEvents 1.0 specification, JSON event format 1.0.
+`principal`, `hops` (how many steps proposed each other before this one). Source: CloudEvents 1.0 specification, JSON
+event format 1.0.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, cast
 
 import orjson
@@ -27,6 +28,12 @@ UNKNOWN_STEP_TOKEN = "_"
 
 ANONYMOUS = "anonymous"
 """Principal of a step that names none."""
+
+HOPS_MAX = 64
+"""How many steps may propose each other in a row, the first one published by somebody."""
+
+FOLLOW_UP_SOURCE = "relm:follow-up"
+"""CloudEvents source of steps that other steps proposed."""
 
 _Attribute = Annotated[str, Field(min_length=1, max_length=256)]
 _JSON_TYPE = re.compile(r'application/json(?:\s*;\s*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
@@ -68,6 +75,7 @@ class Envelope(BaseModel):
     machineversion: _Attribute | None = None
     schemaversion: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
     principal: _Attribute = ANONYMOUS
+    hops: int = Field(default=0, ge=0, le=HOPS_MAX)
 
     @property
     def step_key(self) -> str:
@@ -95,7 +103,7 @@ class Candidate:
 
     `sequence` is its stream sequence. `payload` is the canonical JSON of the validated payload (of the raw data where
     gate 1 refused it, empty where there was none); `recorded` are the contributions that the payload itself makes, as
-    (field, canonical JSON), by field. `principal`, `time` and `traceparent` are evidence, not identity.
+    (field, canonical JSON), by field. `principal`, `time`, `traceparent` and `hops` are evidence, not identity.
     """
 
     sequence: int
@@ -108,11 +116,52 @@ class Candidate:
     principal: str = ANONYMOUS
     time: str | None = None
     traceparent: str | None = None
+    hops: int = 0
+
+    def evidence(self) -> str:
+        """Who, when, which trace, how far from the first step, as JSON; what is not known is left out."""
+        found: dict[str, object] = {"principal": self.principal}
+        if self.time is not None:
+            found["time"] = self.time
+        if self.traceparent is not None:
+            found["traceparent"] = self.traceparent
+        if self.hops:
+            found["hops"] = self.hops
+        return orjson.dumps(found).decode()
+
+    def known(self, evidence: str) -> Candidate:
+        """The candidate with what `evidence`, as written by `evidence()`, says of it."""
+        found = cast(dict[str, object], orjson.loads(evidence))
+        return replace(
+            self,
+            principal=cast(str, found.get("principal", ANONYMOUS)),
+            time=cast("str | None", found.get("time")),
+            traceparent=cast("str | None", found.get("traceparent")),
+            hops=cast(int, found.get("hops", 0)),
+        )
 
 
 def step_key(source: str, identifier: str) -> str:
     """The step key of CloudEvents (source, id)."""
     return orjson.dumps([source, identifier]).decode()
+
+
+def follow_up_body(cause: Candidate, event: str, place: int, step: str, data: str) -> dict[str, object]:
+    """The envelope of the step that `event`, made of `cause`, proposes as its number `place`; `data` is JSON text.
+
+    Its key follows from the event, so it is one step however often it is published; its principal is the cause's.
+    """
+    body: dict[str, object] = {
+        "specversion": "1.0",
+        "id": f"{event}/{place}",
+        "source": FOLLOW_UP_SOURCE,
+        "type": step,
+        "subject": cause.thread,
+        "data": orjson.loads(data),
+        "principal": cause.principal,
+        "hops": cause.hops + 1,
+    }
+    return body if cause.traceparent is None else {**body, "traceparent": cause.traceparent}
 
 
 def parse(body: bytes, limits: Limits) -> Envelope:

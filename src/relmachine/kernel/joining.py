@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
-
-import orjson
 
 from relmachine.algebra.identity import history_id
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.advance import Contributions, Turn
-from relmachine.kernel.envelope import ANONYMOUS, Candidate
+from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.proposal import ControlRow, ObstructionRow, Proposal, ResolutionRow
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Refused, Repeated
@@ -36,19 +33,8 @@ class PastEvent:
 
     def candidate(self, thread: str, sequence: int) -> Candidate:
         """The step as it becomes part of `thread` at `sequence`. Its payload stays where it is stored."""
-        evidence = cast(dict[str, str], orjson.loads(self.evidence))
-        return Candidate(
-            sequence,
-            thread,
-            self.step,
-            self.step_key,
-            "",
-            self.payload_digest,
-            (),
-            evidence.get("principal", ANONYMOUS),
-            evidence.get("time"),
-            evidence.get("traceparent"),
-        )
+        bare = Candidate(sequence, thread, self.step, self.step_key, "", self.payload_digest)
+        return bare.known(self.evidence)
 
 
 class Joining(Turn):
@@ -72,7 +58,7 @@ class Joining(Turn):
             self.thread_events[-1] = self.thread_events[-1]._replace(place=place)
             if event.step_key not in known:
                 self.ledger.joined(candidate, found, self.head)
-        self._settle(sequence, state.head)
+        self.settle(sequence, state.head)
 
     def applied(self, record: Candidate, details: Mapping[str, object]) -> Proposal:
         """The proposal, with the record that it belongs to. The events are in the store already, and stay as they are.
@@ -122,8 +108,4 @@ def without_effect(
 
 def control_row(record: Candidate) -> ControlRow:
     """The row of a record that took effect."""
-    evidence = {"principal": record.principal, "time": record.time, "traceparent": record.traceparent}
-    present = {key: value for key, value in evidence.items() if value is not None}
-    return ControlRow(
-        record.thread, record.sequence, record.step, record.step_key, record.payload, orjson.dumps(present).decode()
-    )
+    return ControlRow(record.thread, record.sequence, record.step, record.step_key, record.payload, record.evidence())

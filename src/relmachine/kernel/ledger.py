@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.lifecycle import ABORTED, REFUSED
 from relmachine.kernel.proposal import OutboxRow, ReceiptRow, RejectionRow, TransitionRow
-from relmachine.kernel.verdicts import GateName, Refused, Repeated
+from relmachine.kernel.verdicts import GateName, Refusal, Refused, Repeated
 
 WITNESS_CHARACTERS_MAX = 1000
 """Length of a stored witness. Longer ones are cut and kept under the member `cut`."""
@@ -28,17 +29,25 @@ class Ledger:
         self.receipts: list[ReceiptRow] = []
         self.rejections: list[RejectionRow] = []
         self.transitions: list[TransitionRow] = []
+        self.follow_ups: list[dict[str, object]] = []
         self._journal: list[dict[str, object]] = []
 
     def committed(self, candidate: Candidate, event_id: str, history_id: str) -> None:
         """The step became `event_id` and led to `history_id`."""
-        outcome = _committed(candidate, event_id, history_id)
+        outcome = committed(candidate.sequence, event_id, history_id)
         self._receipt(candidate, outcome)
         self._note(candidate, outcome)
 
     def refused(self, item: Refused) -> None:
         """The step was refused. Without a key of its own it gets no receipt: the key answers for another step."""
         candidate, refusal = item.candidate, item.refusal
+        outcome = self.rejected(candidate, refusal, ABORTED if refusal.gate is GateName.ENGINE else REFUSED)
+        if item.keyed and candidate.step_key:
+            self._receipt(candidate, outcome)
+        self._note(candidate, outcome)
+
+    def rejected(self, candidate: Candidate, refusal: Refusal, lifecycle: str) -> dict[str, object]:
+        """The row of a refused or aborted step; returns the outcome to tell."""
         sentence = _sentence(refusal.sentence)
         self.rejections.append(
             RejectionRow(
@@ -50,19 +59,16 @@ class Ledger:
                 refusal.code,
                 sentence,
                 _witness(refusal.witness),
-                ABORTED if refusal.gate is GateName.ENGINE else REFUSED,
+                lifecycle,
             )
         )
-        outcome: dict[str, object] = {
+        return {
             "outcome": "refused",
             "sequence": candidate.sequence,
             "gate": refusal.gate,
             "code": refusal.code,
             "sentence": sentence,
         }
-        if item.keyed and candidate.step_key:
-            self._receipt(candidate, outcome)
-        self._note(candidate, outcome)
 
     def applied(self, candidate: Candidate, history_id: str, details: Mapping[str, object]) -> None:
         """The control record took effect: it led to `history_id`, and to what `details` tells."""
@@ -70,9 +76,20 @@ class Ledger:
         self._receipt(candidate, outcome)
         self._note(candidate, outcome)
 
+    def opened(self, candidate: Candidate) -> None:
+        """The step runs outside its turn from now on; what comes of it is told when its answer is decided."""
+        outcome: dict[str, object] = {"outcome": "opened", "sequence": candidate.sequence}
+        self._receipt(candidate, outcome)
+        self._note(candidate, outcome)
+
+    def answered(self, record: Candidate, outcome: Mapping[str, object], *, run: Candidate) -> None:
+        """The record at whose sequence the run of the step `run` ended, or began again, took effect."""
+        self._receipt(record, {"outcome": "applied", "sequence": record.sequence, "request": run.sequence})
+        self._note(replace(run, sequence=record.sequence), {**outcome, "request": run.sequence})
+
     def joined(self, candidate: Candidate, event_id: str, history_id: str) -> None:
         """The event became part of the thread by a fork or a merge: publishing it here again is a repetition."""
-        self._receipt(candidate, _committed(candidate, event_id, history_id))
+        self._receipt(candidate, committed(candidate.sequence, event_id, history_id))
 
     def repeated(self, item: Repeated) -> None:
         """The step was seen before, at `item.sequence`: the receipt there answers."""
@@ -86,11 +103,14 @@ class Ledger:
             ("out", "transitions", [row._asdict() for row in self.transitions]),
             ("rejected", "rejections", [row._asdict() for row in self.rejections]),
         )
-        return [
+        rows = [
             OutboxRow(self.thread, cursor, kind, orjson.dumps({**frame, name: items}).decode())
             for kind, name, items in feeds
             if items
         ]
+        if self.follow_ups:
+            rows.append(OutboxRow(self.thread, cursor, "step", orjson.dumps(self.follow_ups).decode()))
+        return rows
 
     def _note(self, candidate: Candidate, outcome: dict[str, object]) -> None:
         self._journal.append({"at": candidate.sequence, "step": candidate.step, "key": candidate.step_key, **outcome})
@@ -108,8 +128,9 @@ class Ledger:
         )
 
 
-def _committed(candidate: Candidate, event_id: str, history_id: str) -> dict[str, object]:
-    return {"outcome": "committed", "sequence": candidate.sequence, "event": event_id, "history": history_id}
+def committed(sequence: int, event_id: str, history_id: str) -> dict[str, object]:
+    """The outcome of a step that became an event at `sequence`."""
+    return {"outcome": "committed", "sequence": sequence, "event": event_id, "history": history_id}
 
 
 def _sentence(sentence: str) -> str:

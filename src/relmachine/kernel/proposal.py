@@ -112,11 +112,14 @@ class TransitionRow(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """A message that leaves after the commit, in order of `seq` per (kind, thread). `body` is JSON."""
+    """A message that leaves after the commit, in order of `seq` per (kind, thread). `body` is JSON.
+
+    Of the kind `step` it is an array of envelopes: steps that the turn's events propose for their thread.
+    """
 
     thread: str
     seq: int
-    kind: Literal["journal", "out", "rejected"]
+    kind: Literal["journal", "out", "rejected", "step"]
     body: str
 
 
@@ -160,6 +163,106 @@ class ResolutionRow(NamedTuple):
     principal: str
 
 
+class RunRow(NamedTuple):
+    """A step that runs outside its turn, opened at `seq` because every gate let it begin. JSON: payload, evidence."""
+
+    thread: str
+    seq: int
+    step: str
+    step_key: str
+    payload: str
+    payload_digest: str
+    frozen_digest: str
+    evidence: str
+
+
+class AttemptRow(NamedTuple):
+    """The run of `seq` begins, or begins again because it was overtaken: `view` is the digest of what it sees then."""
+
+    thread: str
+    seq: int
+    attempt: int
+    at_seq: int
+    view: str
+
+
+class AnswerRow(NamedTuple):
+    """What came of an attempt, by the record at `at_seq`. `usage` is JSON."""
+
+    thread: str
+    seq: int
+    attempt: int
+    at_seq: int
+    reason: str
+    frozen_digest: str
+    usage: str
+
+
+class RunEndRow(NamedTuple):
+    """How the run ended, once. `outcome` is JSON, as in receipts."""
+
+    thread: str
+    seq: int
+    at_seq: int
+    lifecycle: str
+    outcome: str
+
+
+class FrozenRow(NamedTuple):
+    """A frozen plan by its digest."""
+
+    frozen_digest: str
+    content: str
+
+
+class DecisionRow(NamedTuple):
+    """One decision of an attempt; see `kernel.answer.Decision`."""
+
+    thread: str
+    seq: int
+    attempt: int
+    place: int
+    kind: str
+    name: str
+    asked: str
+    value: str
+    error: str
+    tokens: int
+    cost: float
+
+
+class IterationRow(NamedTuple):
+    """One pass of an attempt; see `kernel.answer.Pass`."""
+
+    thread: str
+    seq: int
+    attempt: int
+    number: int
+    decision: str
+    tool: str
+    input: str
+    output: str
+    error: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """What a turn writes of one run."""
+
+    runs: tuple[RunRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] = ()
+    answers: tuple[AnswerRow, ...] = ()
+    ends: tuple[RunEndRow, ...] = ()
+    plans: tuple[FrozenRow, ...] = ()
+    decisions: tuple[DecisionRow, ...] = ()
+    iterations: tuple[IterationRow, ...] = ()
+
+
+NO_RUN = RunRows()
+"""Of a turn that neither opened nor answered one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One turn's effect on one thread. It takes effect wholly, and only while the thread is as `before` says.
@@ -183,3 +286,9 @@ class Proposal:
     controls: tuple[ControlRow, ...] = ()
     obstructions: tuple[ObstructionRow, ...] = ()
     resolutions: tuple[ResolutionRow, ...] = ()
+    run: RunRows = NO_RUN
+
+    @property
+    def joins(self) -> bool:
+        """Whether a record brings events that are in the store already: they are not among `events`."""
+        return len(self.thread_events) != len(self.events)

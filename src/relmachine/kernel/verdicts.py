@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relmachine.errors import Code
+from relmachine.kernel.answer import FollowUp
 from relmachine.kernel.envelope import Candidate
 
 
@@ -31,10 +32,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A step that passed every gate, with its contributions as (field, canonical JSON of the value), by field."""
+    """A step that passed every gate, with its contributions as (field, canonical JSON of the value), by field, and the
+    steps that it proposes for its thread.
+    """
 
     candidate: Candidate
     contributions: tuple[tuple[str, str], ...]
+    follow_ups: tuple[FollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ class View:
             self._refuse("claim", name)
         return name in self._effective
 
+    @property
+    def claims_effective(self) -> frozenset[str]:
+        """The effective claims among those that the step needs."""
+        return self._effective
+
     def _readable(self, field: str | Field) -> str:
         name = field if isinstance(field, str) else field.name
         if name not in self._fields:

@@ -46,6 +46,8 @@ class Node:
             parts = await open_parts(stack, machine, settings)
             node = cls(machine, settings, parts)
             parts.relay.start()
+            if parts.runner is not None:
+                parts.runner.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
             if settings.http:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relmachine.engine.turn import Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.classes import RateMeter
@@ -21,17 +20,16 @@ from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
-from relmachine.hosts.control_merging import Merging
-from relmachine.hosts.control_rules import ControlRules
-from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.relay import Relay
-from relmachine.hosts.round import Rounds, Stages
-from relmachine.hosts.sightings import HotSightings
-from relmachine.hosts.threads import HotThreads
+from relmachine.hosts.round import Rounds
+from relmachine.hosts.run_attempt import Attempts
+from relmachine.hosts.run_views import RunViews
+from relmachine.hosts.runner import Runner
 from relmachine.hosts.values import HotValues
 from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
@@ -40,9 +38,11 @@ from relmachine.node.interface import Interface
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
+from relmachine.store.runs import Runs
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
+from relmachine.stream.outlet import Outlet
 from relmachine.stream.server import NatsServer
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Parts:
     dispatcher: Dispatcher
     interface: Interface
     times: GateTimes
+    runner: Runner | None = None
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -101,20 +102,14 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     times = GateTimes()
     shape = TimedShape(plan, limits, times)
     laws = TimedLaws(AdmissionGate(plan), times)
-    own_laws, sightings = _own_laws(stack, plan, store, limits)
-    engine = Engine(plan, laws, limits, None if own_laws is None else TimedOwnLaws(own_laws, times))
-    relay = Relay(store, stream.feeds)
-    stack.push_async_callback(relay.close)
-    hot = HotThreads(plan, store, limits.hot_threads_max)
-    values = HotValues(plan, store, limits.hot_values_threads_max)
-    constraints = TimedConstraints(ConstraintChecker(plan, limits), times)
-    timed = TimedPolicy(policy, times)
-    reader = stream.reader
-    merging = Merging(plan, limits, store, reader, shape, timed, laws, constraints)
-    controls = ControlTurns(plan, shape, store, ControlRules(plan, limits, store, reader, timed, merging))
-    rounds = Rounds(
-        Stages(plan, limits, hot, values, reader, shape, store, timed, engine, constraints, relay, controls, sightings)
+    own_laws = _own_laws(stack, plan, limits, times)
+    gates = Gates(
+        shape, TimedPolicy(policy, times), laws, own_laws, TimedConstraints(ConstraintChecker(plan, limits), times)
     )
+    relay = Relay(store, Outlet(stream.feeds, stream.publisher))
+    stack.push_async_callback(relay.close)
+    runner = _runner(stack, plan, store, stream, limits, settings)
+    rounds = Rounds(assemble(plan, limits, store, stream.reader, gates, relay, runner))
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
     host = await _open_host(stack, local, plan, settings, stream, store.store_id)
@@ -123,7 +118,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
     interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
-    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, vital)
+    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, runner, vital)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -139,15 +134,34 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _own_laws(
-    stack: contextlib.AsyncExitStack, plan: Plan, store: SqliteStore | RqliteStore, limits: Limits
-) -> tuple[OwnLaws | None, HotSightings | None]:
+def _own_laws(stack: contextlib.AsyncExitStack, plan: Plan, limits: Limits, times: GateTimes) -> TimedOwnLaws | None:
     """What judges by laws of the author's own, when there are any. Its process starts when it is first asked."""
     if not plan.own_laws:
-        return None, None
+        return None
     laws = OwnLaws(plan, limits)
     stack.callback(laws.close)
-    return laws, HotSightings(plan, store, limits)
+    return TimedOwnLaws(laws, times)
+
+
+def _runner(
+    stack: contextlib.AsyncExitStack,
+    plan: Plan,
+    store: SqliteStore | RqliteStore,
+    stream: NatsStream,
+    limits: Limits,
+    settings: Settings,
+) -> Runner | None:
+    """What carries out steps outside their turns, when the machine has any."""
+    if not any(step.detached for step in plan.steps):
+        return None
+    from relmachine.engine.runs.carrier import RunCarrier  # PydanticAI takes over a second to import
+
+    carrier = RunCarrier(plan)
+    views = RunViews(plan, HotValues(plan, store, limits.runs_in_flight_max))
+    attempts = Attempts(plan, limits, store, stream.reader, stream.publisher, views, carrier)
+    runner = Runner(Runs(store.deciding), attempts, limits, shared=bool(settings.store_urls))
+    stack.push_async_callback(runner.close)
+    return runner
 
 
 def stream_bounds(settings: Settings) -> StreamBounds:

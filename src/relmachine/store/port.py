@@ -24,6 +24,17 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A decision that a durable run has seen before its answer is on the stream, as JSON text."""
+
+    thread: str
+    sequence: int
+    attempt: int
+    place: int
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """The proposal is durable."""
 
@@ -111,6 +122,10 @@ class Store(Protocol):
 
         Outbox rows in `sent` have left and are dropped in the same transaction.
         """
+        ...
+
+    async def keep_draft(self, draft: Draft) -> None:
+        """Keep it until the attempt is answered. One that is kept already, or comes too late, changes nothing."""
         ...
 
     async def unsent(

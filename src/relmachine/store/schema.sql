@@ -141,8 +141,48 @@ CREATE TABLE resolutions (
   keep TEXT NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
-  thread TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected')),
-  body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
+  thread TEXT NOT NULL, seq INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected', 'step')), body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
+) STRICT, WITHOUT ROWID;
+-- Steps that run outside their turn. `seq` is the step's message, which opened it when every gate let it begin; `at_seq`
+-- the message that began an attempt, or answered it. A run that was overtaken by a step it depends on begins again.
+CREATE TABLE runs (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
+  payload_digest TEXT NOT NULL, frozen_digest TEXT NOT NULL REFERENCES frozen_plans, evidence TEXT NOT NULL,
+  PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run_attempts (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, at_seq INTEGER NOT NULL, view TEXT NOT NULL,
+  PRIMARY KEY (thread, seq, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run_answers (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, at_seq INTEGER NOT NULL, reason TEXT NOT NULL,
+  frozen_digest TEXT NOT NULL REFERENCES frozen_plans, usage TEXT NOT NULL, PRIMARY KEY (thread, seq, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run_ends (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, at_seq INTEGER NOT NULL,
+  lifecycle TEXT NOT NULL CHECK (lifecycle IN ('OPEN>ACTIVE>COMMIT>CLOSE', 'OPEN>ACTIVE>ABORT>CLOSE')),
+  outcome TEXT NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX run_ends_by_answer ON run_ends (thread, at_seq);
+-- Everything a run saw and could not know beforehand, and the passes that it made.
+CREATE TABLE decisions (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, place INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('model', 'tool', 'time', 'id')), name TEXT NOT NULL, asked TEXT NOT NULL,
+  value TEXT NOT NULL, error TEXT NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL,
+  PRIMARY KEY (thread, seq, attempt, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE iterations (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, number INTEGER NOT NULL,
+  decision TEXT NOT NULL CHECK (decision IN ('answer', 'call', 'retry', 'fail')), tool TEXT NOT NULL,
+  input TEXT NOT NULL, output TEXT NOT NULL, error TEXT NOT NULL, state TEXT NOT NULL,
+  PRIMARY KEY (thread, seq, attempt, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE frozen_plans (frozen_digest TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- What a durable run has seen so far, for whoever takes it up after a crash. Working memory: its answer replaces it.
+CREATE TABLE run_drafts (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, place INTEGER NOT NULL, decision TEXT NOT NULL,
+  PRIMARY KEY (thread, seq, attempt, place)
 ) STRICT, WITHOUT ROWID;
 -- How often the fence rolled back a request, by the opened store that sent it; counted where several servers share one.
 CREATE TABLE fence_refusals (writer TEXT PRIMARY KEY, refusals INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -157,13 +197,6 @@ CREATE INDEX section_snapshots_by_thread ON section_snapshots (thread, seq);
 CREATE TABLE held (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
   missing TEXT NOT NULL, PRIMARY KEY (thread, seq)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE decisions (
-  thread TEXT NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (thread, seq, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE iterations (
-  thread TEXT NOT NULL, seq INTEGER NOT NULL, iteration INTEGER NOT NULL, reason TEXT NOT NULL,
-  PRIMARY KEY (thread, seq, iteration)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE units (
   id TEXT NOT NULL, locale TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (id, locale)
@@ -795,4 +828,136 @@ WHEN NEW.target <= (SELECT number FROM sealed WHERE part = 'histories')
     JOIN histories h ON h.history_id = te.history_id JOIN events e ON e.event_id = te.event_id
     WHERE h.number = NEW.target AND e.step = NEW.step) BEGIN
   SELECT RAISE(ABORT, 'sealed: history_extensions');
+END;
+
+-- Runs: opened, tried, answered and ended once each, inside a commit of their thread; a run ends when it is answered.
+CREATE TRIGGER runs_once BEFORE INSERT ON runs
+WHEN EXISTS (SELECT 1 FROM runs WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: runs');
+END;
+CREATE TRIGGER runs_turn BEFORE INSERT ON runs
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: runs');
+END;
+CREATE TRIGGER run_attempts_once BEFORE INSERT ON run_attempts
+WHEN EXISTS (SELECT 1 FROM run_attempts WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt) BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_attempts');
+END;
+CREATE TRIGGER run_attempts_turn BEFORE INSERT ON run_attempts
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.at_seq > from_seq AND NEW.at_seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: run_attempts');
+END;
+CREATE TRIGGER run_answers_once BEFORE INSERT ON run_answers
+WHEN EXISTS (SELECT 1 FROM run_answers WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt) BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_answers');
+END;
+CREATE TRIGGER run_answers_turn BEFORE INSERT ON run_answers
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.at_seq > from_seq AND NEW.at_seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: run_answers');
+END;
+CREATE TRIGGER run_ends_once BEFORE INSERT ON run_ends
+WHEN EXISTS (SELECT 1 FROM run_ends WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_ends');
+END;
+CREATE TRIGGER run_ends_turn BEFORE INSERT ON run_ends
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.at_seq > from_seq AND NEW.at_seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: run_ends');
+END;
+CREATE TRIGGER runs_plan BEFORE INSERT ON runs
+WHEN NOT EXISTS (SELECT 1 FROM frozen_plans WHERE frozen_digest = NEW.frozen_digest) BEGIN
+  SELECT RAISE(ABORT, 'missing: frozen_plans');
+END;
+CREATE TRIGGER run_attempts_open BEFORE INSERT ON run_attempts
+WHEN NOT EXISTS (SELECT 1 FROM runs WHERE thread = NEW.thread AND seq = NEW.seq)
+  OR EXISTS (SELECT 1 FROM run_ends WHERE thread = NEW.thread AND seq = NEW.seq)
+  OR NEW.attempt IS NOT 1 + (SELECT count(*) FROM run_answers WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'an attempt is of an open run, after the one before it was answered');
+END;
+CREATE TRIGGER run_answers_attempt BEFORE INSERT ON run_answers
+WHEN NOT EXISTS (SELECT 1 FROM run_attempts
+    WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt AND at_seq < NEW.at_seq)
+  OR NOT EXISTS (SELECT 1 FROM frozen_plans WHERE frozen_digest = NEW.frozen_digest)
+  OR EXISTS (SELECT 1 FROM run_ends WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'an answer is of an attempt of an open run');
+END;
+CREATE TRIGGER run_ends_answer BEFORE INSERT ON run_ends
+WHEN NOT EXISTS (SELECT 1 FROM run_answers
+    WHERE thread = NEW.thread AND seq = NEW.seq AND at_seq = NEW.at_seq)
+  OR EXISTS (SELECT 1 FROM run_ends WHERE thread = NEW.thread AND at_seq = NEW.at_seq) BEGIN
+  SELECT RAISE(ABORT, 'terminal: a run ends by an answer, once');
+END;
+CREATE TRIGGER decisions_once BEFORE INSERT ON decisions
+WHEN EXISTS (SELECT 1 FROM decisions WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt
+    AND place = NEW.place) BEGIN
+  SELECT RAISE(ABORT, 'write_once: decisions');
+END;
+CREATE TRIGGER decisions_turn BEFORE INSERT ON decisions
+WHEN NOT EXISTS (SELECT 1 FROM under_way u JOIN run_answers a ON a.thread = u.thread
+  WHERE a.thread = NEW.thread AND a.seq = NEW.seq AND a.attempt = NEW.attempt
+    AND a.at_seq > u.from_seq AND a.at_seq <= u.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: decisions');
+END;
+CREATE TRIGGER iterations_once BEFORE INSERT ON iterations
+WHEN EXISTS (SELECT 1 FROM iterations WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt
+    AND number = NEW.number) BEGIN
+  SELECT RAISE(ABORT, 'write_once: iterations');
+END;
+CREATE TRIGGER iterations_turn BEFORE INSERT ON iterations
+WHEN NOT EXISTS (SELECT 1 FROM under_way u JOIN run_answers a ON a.thread = u.thread
+  WHERE a.thread = NEW.thread AND a.seq = NEW.seq AND a.attempt = NEW.attempt
+    AND a.at_seq > u.from_seq AND a.at_seq <= u.to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: iterations');
+END;
+CREATE TRIGGER frozen_plans_once BEFORE INSERT ON frozen_plans
+WHEN EXISTS (SELECT 1 FROM frozen_plans WHERE frozen_digest = NEW.frozen_digest) BEGIN
+  SELECT RAISE(ABORT, 'write_once: frozen_plans') WHERE NOT EXISTS (
+    SELECT 1 FROM frozen_plans WHERE frozen_digest = NEW.frozen_digest AND content = NEW.content);
+  SELECT RAISE(IGNORE);
+END;
+CREATE TRIGGER frozen_plans_turn BEFORE INSERT ON frozen_plans
+WHEN NOT EXISTS (SELECT 1 FROM under_way)
+  AND NOT EXISTS (SELECT 1 FROM frozen_plans WHERE frozen_digest = NEW.frozen_digest) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: frozen_plans');
+END;
+CREATE TRIGGER runs_update BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'write_once: runs'); END;
+CREATE TRIGGER runs_delete BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'write_once: runs'); END;
+CREATE TRIGGER run_attempts_update BEFORE UPDATE ON run_attempts BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_attempts');
+END;
+CREATE TRIGGER run_attempts_delete BEFORE DELETE ON run_attempts BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_attempts');
+END;
+CREATE TRIGGER run_answers_update BEFORE UPDATE ON run_answers BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_answers');
+END;
+CREATE TRIGGER run_answers_delete BEFORE DELETE ON run_answers BEGIN
+  SELECT RAISE(ABORT, 'write_once: run_answers');
+END;
+CREATE TRIGGER run_ends_update BEFORE UPDATE ON run_ends BEGIN SELECT RAISE(ABORT, 'write_once: run_ends'); END;
+CREATE TRIGGER run_ends_delete BEFORE DELETE ON run_ends BEGIN SELECT RAISE(ABORT, 'write_once: run_ends'); END;
+CREATE TRIGGER decisions_update BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'write_once: decisions'); END;
+CREATE TRIGGER decisions_delete BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'write_once: decisions'); END;
+CREATE TRIGGER iterations_update BEFORE UPDATE ON iterations BEGIN SELECT RAISE(ABORT, 'write_once: iterations'); END;
+CREATE TRIGGER iterations_delete BEFORE DELETE ON iterations BEGIN SELECT RAISE(ABORT, 'write_once: iterations'); END;
+CREATE TRIGGER frozen_plans_update BEFORE UPDATE ON frozen_plans BEGIN
+  SELECT RAISE(ABORT, 'write_once: frozen_plans');
+END;
+CREATE TRIGGER frozen_plans_delete BEFORE DELETE ON frozen_plans BEGIN
+  SELECT RAISE(ABORT, 'write_once: frozen_plans');
+END;
+-- Drafts are no evidence: they come and go, and nothing reads them once their attempt is answered.
+CREATE TRIGGER run_drafts_open BEFORE INSERT ON run_drafts
+WHEN NOT EXISTS (SELECT 1 FROM run_attempts
+    WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt)
+  OR EXISTS (SELECT 1 FROM run_answers WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt)
+  OR EXISTS (SELECT 1 FROM run_drafts
+    WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt AND place = NEW.place) BEGIN
+  SELECT RAISE(IGNORE);
+END;
+CREATE TRIGGER run_drafts_answered AFTER INSERT ON run_answers BEGIN
+  DELETE FROM run_drafts WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt;
 END;

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from dataclasses import astuple
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,10 +28,11 @@ from relmachine.store.deciding import (
     receipts_of,
     states_of,
 )
-from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Reads, Receipt, Stale, Table
+from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Draft, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
 from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
 from relmachine.store.sqlite_still import still
+from relmachine.store.tables import RUN_DRAFTS, insert_statement
 from relmachine.store.writing import Writer
 
 _T = TypeVar("_T")
@@ -124,6 +126,10 @@ class SqliteStore(SqliteReading):
         threads = [proposal.before.thread for proposal in proposals]
         return [Stale(thread) if thread in stale else Committed(thread) for thread in threads]
 
+    async def keep_draft(self, draft: Draft) -> None:
+        """See `store.port.Store.keep_draft`. Errors: `unreachable` when the file cannot be written."""
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._keep_draft, draft)
+
     async def unsent(
         self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
     ) -> Sequence[OutboxRow]:
@@ -137,6 +143,12 @@ class SqliteStore(SqliteReading):
             raise unreachable(self.path, error) from error
         except sqlite3.IntegrityError as error:
             raise refusal(self.path, error) from error
+
+    def _keep_draft(self, draft: Draft) -> None:
+        try:
+            self._writer.connection.execute(insert_statement(RUN_DRAFTS, 1), astuple(draft))
+        except sqlite3.OperationalError as error:
+            raise unreachable(self.path, error) from error
 
     async def _rows(self, sql: str, parameters: Row) -> list[Row]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from relmachine.algebra.fibers import Fiber
-from relmachine.kernel.proposal import Proposal
+from relmachine.kernel.proposal import NO_RUN, Proposal, RunRows
 from relmachine.kernel.standing import fiber_of
 from relmachine.kernel.state import dump_state, initial_state
 from relmachine.kernel.thread_token import thread_label
@@ -83,7 +83,23 @@ def content_rows(proposals: Sequence[Proposal]) -> dict[Target, Rows]:
         tables.CONTROLS: _all(proposal.controls for proposal in proposals),
         tables.OBSTRUCTIONS: _all(proposal.obstructions for proposal in proposals),
         tables.RESOLUTIONS: _all(proposal.resolutions for proposal in proposals),
+        **_run_rows([proposal.run for proposal in proposals if proposal.run is not NO_RUN]),
         tables.OUTBOX: _all(proposal.outbox for proposal in proposals),
+    }
+
+
+def _run_rows(runs: Sequence[RunRows]) -> dict[Target, Rows]:
+    """Of the turns that opened or answered a run; most rounds have none."""
+    if not runs:
+        return {}
+    return {
+        tables.FROZEN_PLANS: _all(run.plans for run in runs),
+        tables.RUNS: _all(run.runs for run in runs),
+        tables.RUN_ANSWERS: _all(run.answers for run in runs),
+        tables.RUN_ATTEMPTS: _all(run.attempts for run in runs),
+        tables.DECISIONS: _all(run.decisions for run in runs),
+        tables.ITERATIONS: _all(run.iterations for run in runs),
+        tables.RUN_ENDS: _all(run.ends for run in runs),
     }
 
 

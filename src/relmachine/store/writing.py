@@ -74,7 +74,7 @@ class Writer:
             fibers = self._insert_fibers(moving)
             for target, rows in content_rows(moving).items():
                 insert(self.connection, target, rows)
-            self._take_snapshots([one for one in moving if not one.controls], heads)
+            self._take_snapshots([one for one in moving if not one.joins], heads)
             self._move_threads(moving)
         return {proposal.before.thread for proposal in fresh}, fibers
 

@@ -73,8 +73,8 @@ class NatsFeeds:
             queues: dict[_Subject, deque[OutboxRow]] = {}
             now = asyncio.get_running_loop().time()
             for row in rows:
-                if not self._held.waits((row.kind, row.thread), now):
-                    queues.setdefault((row.kind, row.thread), deque()).append(row)
+                if not self._held.waits(_subject(row), now):
+                    queues.setdefault(_subject(row), deque()).append(row)
             tries: dict[_Subject, int] = {}
             sent: list[OutboxRow] = []
             while queues:
@@ -141,7 +141,7 @@ class NatsFeeds:
     def _hold(self, row: OutboxRow, answer: Answer) -> None:
         """The stream is there and did not take the row: whoever stays behind it waits with it."""
         self.refused += 1
-        seconds = self._held.hold((row.kind, row.thread), asyncio.get_running_loop().time())
+        seconds = self._held.hold(_subject(row), asyncio.get_running_loop().time())
         reason = answer.description if isinstance(answer, Refused) else "no answer"
         _log.warning(
             "feed_row_not_taken", kind=row.kind, thread=row.thread[:200], seq=row.seq, reason=reason, seconds=seconds
@@ -162,11 +162,11 @@ class NatsFeeds:
             self.too_large += 1
             _log.warning("feed_row_too_large", kind=row.kind, thread=row.thread, seq=row.seq, bytes=len(whole))
         headers = {
-            "Nats-Expected-Last-Subject-Sequence": str(self._known((row.kind, row.thread)).position),
+            "Nats-Expected-Last-Subject-Sequence": str(self._known(_subject(row)).position),
             SEQUENCE_HEADER: str(row.seq),
             STORE_HEADER: self._store_id,
         }
-        return Parcel(self._topology.feed_subject(row.kind, row.thread), body, headers)
+        return Parcel(self._topology.feed_subject(*_subject(row)), body, headers)
 
     def _known(self, subject: _Subject) -> _Last:
         return self._last.get(subject, _EMPTY)
@@ -176,3 +176,8 @@ class NatsFeeds:
         self._last.move_to_end(subject)
         if len(self._last) > self._connection.bounds.feed_subjects_cached_max:
             self._last.popitem(last=False)
+
+
+def _subject(row: OutboxRow) -> _Subject:
+    assert row.kind != "step", "steps are published, not fed"
+    return row.kind, row.thread

@@ -69,6 +69,10 @@ class Reader(Protocol):
         but never less than its first message."""
         ...
 
+    async def read_token(self, thread: str, step_token: str, after: int, limit: int) -> Sequence[Message]:
+        """As `read`, only messages with this step token, as far as the replica that answers knows."""
+        ...
+
     async def first_at_leader(self, requests: Sequence[tuple[str, int]]) -> Sequence[Message | None]:
         """For each (thread, after) the thread's first message above `after`, as the stream's leader has it, whatever
         replicas lag; None when there is none, or when there is no leader to ask. For those of whom `read_many` found

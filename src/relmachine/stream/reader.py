@@ -47,6 +47,12 @@ class NatsReader:
                 answers[index] = [_message(requests[index][0], item) for item in stored]
         return [answer or () for answer in answers]
 
+    async def read_token(self, thread: str, step_token: str, after: int, limit: int) -> Sequence[Message]:
+        """See `stream.port.Reader.read_token`. Errors: `unreachable`."""
+        asked = [(self._topology.step_subject(thread, step_token), after, limit)]
+        (found,) = await self._direct.read_many(self._topology.steps_stream, asked, None)
+        return [_message(thread, stored) for stored in found]
+
     async def first_at_leader(self, requests: Sequence[tuple[str, int]]) -> Sequence[Message | None]:
         """See `stream.port.Reader.first_at_leader`."""
         asked = [(self._topology.thread_subjects(thread), after) for thread, after in requests]

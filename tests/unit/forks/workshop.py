@@ -10,7 +10,6 @@ from typing import cast
 
 import orjson
 
-from relmachine.engine.turn import Engine
 from relmachine.errors import Code
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraints import ConstraintChecker
@@ -18,14 +17,9 @@ from relmachine.gates.own_law_process import LawProcess
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
-from relmachine.hosts.control_merging import Merging
-from relmachine.hosts.control_rules import ControlRules
-from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.relay import Relay
-from relmachine.hosts.round import Rounds, Stages
-from relmachine.hosts.sightings import HotSightings
-from relmachine.hosts.threads import HotThreads
-from relmachine.hosts.values import HotValues
+from relmachine.hosts.round import Rounds
 from relmachine.kernel.control import CLOSE, FORK, MERGE, RESOLVE
 from relmachine.kernel.envelope import Candidate, Envelope, Message
 from relmachine.kernel.limits import Limits
@@ -63,6 +57,9 @@ class MemoryStream:
         self, requests: Sequence[tuple[str, int, int]], bytes_max: int | None = None
     ) -> Sequence[Sequence[Message]]:
         return [_bounded(await self.read(*request), bytes_max) for request in requests]
+
+    async def read_token(self, thread: str, step_token: str, after: int, limit: int) -> Sequence[Message]:
+        return [one for one in await self.read(thread, after, 10**9) if one.step_token == step_token][:limit]
 
     async def first_at_leader(self, requests: Sequence[tuple[str, int]]) -> Sequence[Message | None]:
         return [
@@ -136,15 +133,9 @@ class Workshop:
         plan, limits, stream, store = self.plan, self.limits, self.stream, store or self.store
         shape, laws = ShapeGate(plan, limits), AdmissionGate(plan)
         constraints, policy = ConstraintChecker(plan, limits), cast(PolicyGate, self.policy)
-        merging = Merging(plan, limits, store, stream, shape, policy, laws, constraints)
-        controls = ControlTurns(plan, shape, store, ControlRules(plan, limits, store, stream, policy, merging))
-        hot, values = HotThreads(plan, store, 1000), HotValues(plan, store, 100)
         own = OwnLaws(plan, limits, self.process) if plan.own_laws else None
-        seen = HotSightings(plan, store, limits) if plan.own_laws else None
-        engine, relay = Engine(plan, laws, limits, own), cast(Relay, NoFeeds())
-        return Rounds(
-            Stages(plan, limits, hot, values, stream, shape, store, policy, engine, constraints, relay, controls, seen)
-        )
+        gates, relay = Gates(shape, policy, laws, own, constraints), cast(Relay, NoFeeds())
+        return Rounds(assemble(plan, limits, store, stream, gates, relay))
 
     def step(self, thread: str, step: str, key: str | None = None, **data: object) -> int:
         """Publish a step."""

@@ -11,17 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from relmachine.engine.turn import Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraints import ConstraintChecker
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
-from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.relay import Relay
-from relmachine.hosts.round import Rounds, Stages
-from relmachine.hosts.threads import HotThreads
-from relmachine.hosts.values import HotValues
+from relmachine.hosts.round import Rounds
 from relmachine.kernel.envelope import Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow, Proposal
@@ -78,14 +75,9 @@ def round_of(
         real = SqliteStore.open(folder / "store.db", plan)
         store = SmallCommits(real, events_max)
         reader = cast(Reader, InMemory(messages))
-        gate, engine = ShapeGate(plan, limits), Engine(plan, AdmissionGate(plan), limits)
-        hot, values = HotThreads(plan, real, 100), HotValues(plan, real, 100)
-        checker, relay = ConstraintChecker(plan, limits), Relay(real, cast(NatsFeeds, None))
-        policy = RegoPolicy(plan.machine)
-        no_records = cast(ControlTurns, None)
-        stages = Stages(
-            plan, limits, hot, values, reader, gate, cast(Any, store), policy, engine, checker, relay, no_records
-        )
+        policy, relay = RegoPolicy(plan.machine), Relay(real, cast(NatsFeeds, None))
+        gates = Gates(ShapeGate(plan, limits), policy, AdmissionGate(plan), None, ConstraintChecker(plan, limits))
+        stages = assemble(plan, limits, cast(Any, store), reader, gates, relay)
         try:
             await work(Rounds(stages), store)
         finally:

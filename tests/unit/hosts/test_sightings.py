@@ -66,13 +66,13 @@ def _fresh(step: str) -> object:
 
 
 def moved(
-    before: ThreadState, after: ThreadState, *events: tuple[str, str, dict[str, str]], controls: bool = False
+    before: ThreadState, after: ThreadState, *events: tuple[str, str, dict[str, str]], joins: bool = False
 ) -> Proposal:
     """A proposal as a turn makes it: steps with their ids and what they wrote."""
     made = SimpleNamespace(
         before=before,
         after=after,
-        controls=[object()] if controls else [],
+        joins=joins,
         events=[SimpleNamespace(step=step, event_id=event) for step, event, _ in events],
         thread_events=[SimpleNamespace(evidence='{"principal":"eve"}') for _ in events],
         contributions=[(event, name, text) for _, event, pairs in events for name, text in pairs.items()],
@@ -145,7 +145,7 @@ def test_a_past_of_another_head_is_read_again_and_so_is_one_that_a_record_change
         await load(seen, first)
         seen.advance(moved(state("t", "other"), second, ("check", "d", {})))
         assert await load(seen, second) == [["c"]]
-        seen.advance(moved(second, first, ("check", "d", {}), controls=True))
+        seen.advance(moved(second, first, ("check", "d", {}), joins=True))
         assert await load(seen, first) == [["c"]]
         seen.drop("t")
         await load(seen, first)
@@ -162,7 +162,7 @@ def test_a_round_forgets_the_past_of_a_thread_that_a_record_changed() -> None:
     )
     rounds = Rounds.__new__(Rounds)
     rounds._stages = cast(Stages, stages)  # pyright: ignore[reportPrivateUsage]
-    rounds._remember(moved(state("t"), state("t"), controls=True))  # pyright: ignore[reportPrivateUsage]
+    rounds._remember(moved(state("t"), state("t"), joins=True))  # pyright: ignore[reportPrivateUsage]
     assert dropped == ["t"]
 
 

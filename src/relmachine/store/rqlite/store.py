@@ -20,7 +20,7 @@ from relmachine.store.deciding import (
     receipts_of,
     states_of,
 )
-from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Reads, Receipt, Table
+from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Draft, Reads, Receipt, Table
 from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.store.rqlite.client import RqliteClient
 from relmachine.store.rqlite.copying import still
@@ -121,6 +121,10 @@ class RqliteStore(RqliteReading):
         failed = await self._writer.commit(proposals, sent)
         threads = [proposal.before.thread for proposal in proposals]
         return [failed.get(thread) or Committed(thread) for thread in threads]
+
+    async def keep_draft(self, draft: Draft) -> None:
+        """See `store.port.Store.keep_draft`."""
+        await self._writer.keep_draft(draft)
 
     async def unsent(
         self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX

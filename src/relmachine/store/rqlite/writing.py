@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import cast
 
 import orjson
@@ -19,11 +19,12 @@ from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.deciding import asked
-from relmachine.store.port import Stale, TooLarge
+from relmachine.store.port import Draft, Stale, TooLarge
 from relmachine.store.rqlite.answers import Done, Refused, Unknown, refusal
 from relmachine.store.rqlite.client import RqliteClient, Statement
 from relmachine.store.rqlite.pieces import Piece, dropping, grouped, piece, request
 from relmachine.store.rqlite.snapshots import Snapshots
+from relmachine.store.tables import insert_statement
 from relmachine.store.turn_rows import HEADS, Head
 
 STALE = "stale"
@@ -77,7 +78,7 @@ class RqliteWriter:
         fresh = [proposal for proposal in moving if self._may_begin(proposal)]
         stale = {proposal.before.thread for proposal in moving} - {proposal.before.thread for proposal in fresh}
         stale |= await self._misplaced(resting)
-        plain = [proposal for proposal in fresh if not proposal.controls]  # what records join is not in the proposal
+        plain = [proposal for proposal in fresh if not proposal.joins]
         snapshots = await self._snapshots.due(plain)
         bounds = self.client.bounds
         made = [piece(proposal, snapshots.get(proposal.before.thread), bounds) for proposal in fresh]
@@ -89,7 +90,7 @@ class RqliteWriter:
         if drops:
             await self._write([], drops)
         self._snapshots.taken(
-            one.proposal.after for one in pieces if one.thread not in stale and not one.proposal.controls
+            one.proposal.after for one in pieces if one.thread not in stale and not one.proposal.joins
         )
         large = {
             one.thread: TooLarge(one.thread, one.bytes, bounds.commit_bytes_max)
@@ -97,6 +98,19 @@ class RqliteWriter:
             if one.bytes > bounds.commit_bytes_max
         }
         return large | {thread: Stale(thread) for thread in stale}
+
+    async def keep_draft(self, draft: Draft) -> None:
+        """Write it, again as long as the outcome is not known: a second time changes nothing. Errors: `unreachable`."""
+        patience = self.client.patience()
+        statement: Statement = (insert_statement(tables.RUN_DRAFTS, 1), *astuple(draft))
+        while True:
+            match await self.client.write([statement]):
+                case Done():
+                    return
+                case Refused() as refused:
+                    raise refusal(refused)
+                case Unknown(detail):
+                    await patience.wait(detail)
 
     async def close(self) -> None:
         """Write the count of refusals, if it can be done at once."""

@@ -12,7 +12,7 @@ import orjson
 from relmachine.algebra.identity import payload_digest
 from relmachine.algebra.reducers import parse
 from relmachine.errors import Code
-from relmachine.kernel.envelope import ANONYMOUS, Candidate
+from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.ledger import WITNESS_CHARACTERS_MAX
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
 from relmachine.machine.canonical import canonical_text
@@ -66,19 +66,10 @@ def _admitted(plans: Mapping[str, Plan], step: StoredStep) -> Told:
     event = cast(dict[str, str], step.event)
     plan = plans[event["plan_digest"]]
     kind = plan.steps[plan.step_index[event["step"]]]
-    evidence = cast(dict[str, str], orjson.loads(cast(str, step.rows[tables.THREAD_EVENTS][0][4])))
-    principal, named = evidence.get("principal", ANONYMOUS), event["step"] in principals_read(plan.own_laws)
-    candidate = Candidate(
-        sequence=step.sequence,
-        thread=step.thread,
-        step=event["step"],
-        step_key=event["step_key"],
-        payload=event["payload"],
-        payload_digest=payload_digest(event["payload"], principal if named else None),
-        principal=principal,
-        time=evidence.get("time"),
-        traceparent=evidence.get("traceparent"),
-    )
+    bare = Candidate(step.sequence, step.thread, event["step"], event["step_key"], event["payload"], "")
+    known = bare.known(cast(str, step.rows[tables.THREAD_EVENTS][0][4]))
+    named = event["step"] in principals_read(plan.own_laws)
+    candidate = replace(known, payload_digest=payload_digest(known.payload, known.principal if named else None))
     written = tuple((cast(str, row[1]), cast(str, row[2])) for row in step.rows[tables.CONTRIBUTIONS])
     expected = _contributed(kind, event["payload"])
     once = {name: value for name, value in written if plan.fields[name].reducer is Reducer.ONCE}

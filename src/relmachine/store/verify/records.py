@@ -10,7 +10,7 @@ import orjson
 
 from relmachine.algebra.identity import digest
 from relmachine.kernel.control import CLOSE, FORK, MERGE, Close, Fork, Merge, Resolve
-from relmachine.kernel.envelope import ANONYMOUS, Candidate
+from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.glue import clashes, merge_details
 from relmachine.kernel.joining import Joining, alone, forked_state
 from relmachine.kernel.proposal import Proposal, ResolutionRow
@@ -89,10 +89,7 @@ class RecordAgain:
     def _candidate(self) -> Candidate:
         row = cast("tuple[str, int, str, str, str, str]", self.stored.row)
         thread, sequence, step, key, payload, text = row
-        evidence = cast("dict[str, str]", orjson.loads(text))
-        principal = evidence.get("principal", ANONYMOUS)
-        content, time, trace = digest("payload", payload), evidence.get("time"), evidence.get("traceparent")
-        return Candidate(sequence, thread, step, key, payload, content, (), principal, time, trace)
+        return Candidate(sequence, thread, step, key, payload, digest("payload", payload)).known(text)
 
     async def _fork(self, record: Candidate, fork: Fork) -> Proposal | Fault:
         if self.state.cursor or fork.at_sequence >= record.sequence:

@@ -1,0 +1,50 @@
+"""What an answer says that its step contributes, checked against what the step may say."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import orjson
+
+from relmachine.errors import Code, RelmError
+from relmachine.kernel.advance import Contributions
+from relmachine.kernel.answer import Answer
+from relmachine.machine.plan import FieldPlan, Plan, StepPlan
+from relmachine.machine.values import text_value, value_text
+
+
+def told(plan: Plan, step: StepPlan, answer: Answer) -> Contributions:
+    """The contributions of the answer, by field.
+
+    Errors: `output_invalid` for a field that the step does not write, a text that is not the canonical one of a value
+    of the field's type, a step proposed that is none of its targets, a payload that is no JSON object.
+    """
+    for name, text in answer.contributions.items():
+        if name not in step.writes:
+            raise _invalid(step, f"writes {name!r} without declaring it", field=name)
+        if not _canonical(plan.fields[name], text):
+            raise _invalid(step, f"gives {name!r} something that is no {plan.fields[name].type}", field=name)
+    for item in answer.follow_ups:
+        if item.step not in step.targets:
+            raise _invalid(step, f"proposes {item.step!r}, which is none of its targets", target=item.step)
+        if not _is_object(item.data):
+            raise _invalid(step, f"proposes {item.step!r} with a payload that is no object", target=item.step)
+    return tuple(sorted(answer.contributions.items()))
+
+
+def _canonical(field: FieldPlan, text: str) -> bool:
+    try:
+        return value_text(field, text_value(field, text)) == text
+    except (RelmError, ValueError, TypeError):
+        return False
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(cast(object, orjson.loads(text)), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _invalid(step: StepPlan, what: str, **witness: object) -> RelmError:
+    return RelmError(Code.OUTPUT_INVALID, f"the run of {step.name!r} {what}", step=step.name, **witness)

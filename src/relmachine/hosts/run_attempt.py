@@ -1,0 +1,216 @@
+"""One attempt of a run: what it is asked, what it has seen so far, and how its answer gets onto the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from relmachine.algebra.identity import digest
+from relmachine.engine.runs.port import RunRequest
+from relmachine.errors import Code
+from relmachine.kernel.answer import Answer, Decision, Failure, Reason
+from relmachine.kernel.control import ANSWER
+from relmachine.kernel.envelope import Envelope
+from relmachine.kernel.frozen import Frozen
+from relmachine.kernel.verdicts import Refusal
+from relmachine.store.port import Draft
+from relmachine.store.runs import Runs
+from relmachine.stream.port import Outgoing
+from relmachine.stream.publisher import message_id
+
+if TYPE_CHECKING:
+    from relmachine.engine.runs.port import Carrier
+    from relmachine.hosts.run_views import RunViews
+    from relmachine.kernel.detached import OpenRun
+    from relmachine.kernel.limits import Limits
+    from relmachine.kernel.state import ThreadState
+    from relmachine.machine.plan import Plan, StepPlan
+    from relmachine.machine.view import View
+    from relmachine.store.port import Store
+    from relmachine.stream.port import Publisher, Reader
+
+RUN_SOURCE = "relm:run"
+"""CloudEvents source of answers."""
+
+_ANSWERS_MAX = 256
+"""Answers of a thread looked at for one that a run has already."""
+
+_LOOKS_MAX = 8
+"""How often a view is looked at again because its thread moved meanwhile."""
+
+
+class Attempt(Protocol):
+    """An attempt that is ready."""
+
+    def carry_out(self) -> Coroutine[Any, Any, Answer]:
+        """Run it to its answer."""
+        ...
+
+    def cancelled(self) -> Answer:
+        """The answer when it was cancelled: what it had seen until then."""
+        ...
+
+
+@dataclass(slots=True)
+class _Overtaken:
+    """Its view is gone before it began."""
+
+    answer: Answer
+
+    async def carry_out(self) -> Answer:
+        return self.answer
+
+    def cancelled(self) -> Answer:
+        return self.answer.model_copy(update={"reason": Reason.CANCELLED})
+
+
+@dataclass(slots=True)
+class _Carried:
+    """Its request, and what it has seen."""
+
+    carrier: Carrier
+    request: RunRequest
+    keep: Callable[[int, Decision], Awaitable[None]] | None
+    seen: list[Decision] = field(default_factory=list[Decision])
+
+    async def carry_out(self) -> Answer:
+        return (await self.carrier.carry_out(self.request, self._keep)).answer
+
+    def cancelled(self) -> Answer:
+        return Answer(
+            request=self.request.sequence,
+            attempt=self.request.attempt,
+            reason=Reason.CANCELLED,
+            plan=self.request.frozen.text(),
+            decisions=tuple(self.seen),
+        )
+
+    async def _keep(self, place: int, decision: Decision) -> None:
+        if self.keep is not None:
+            await self.keep(place, decision)
+        if place == len(self.seen):
+            self.seen.append(decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts ready, and publishes their answers."""
+
+    plan: Plan
+    limits: Limits
+    store: Store
+    reader: Reader
+    publisher: Publisher
+    views: RunViews
+    carrier: Carrier
+
+    def seconds_max(self, run: OpenRun) -> float:
+        """How long an attempt of this run may take."""
+        step = self._step(run)
+        return self.limits.run_adopt_seconds + (0.0 if step.run is None else step.run.budget.wall_seconds)
+
+    async def prepare(self, run: OpenRun) -> Attempt | None:
+        """The attempt that runs now; None when its answer is on the stream already.
+
+        Errors: `unreachable` when store or stream are.
+        """
+        thread, sequence = run.candidate.thread, run.candidate.sequence
+        if await self._is_answered(run):
+            return None
+        asked = Runs(self.store.deciding)
+        text = await asked.frozen(run.frozen_digest)
+        found = await self._view(run)
+        if found is None:
+            return _Overtaken(Answer(request=sequence, attempt=run.attempt, reason=Reason.OVERTAKEN, plan=text))
+        state, view = found
+        step = self._step(run)
+        durable = step.run is not None and step.run.durable
+        request = RunRequest(
+            plan=self.plan,
+            step=step,
+            thread=thread,
+            sequence=sequence,
+            attempt=run.attempt,
+            step_key=run.candidate.step_key,
+            payload=run.candidate.payload,
+            view=view,
+            state=state,
+            frozen=Frozen.load(text),
+            recorded=await asked.drafts(run) if durable else (),
+        )
+        keep = self._keeper(run, asyncio.get_running_loop()) if durable else None
+        return _Carried(self.carrier, request, keep, list(request.recorded))
+
+    async def publish(self, run: OpenRun, answer: Answer) -> None:
+        """Put the answer on the stream: under a key of the attempt, so that it counts once. Errors: `unreachable`."""
+        candidate = run.candidate
+        name = digest("run", candidate.thread, str(candidate.sequence), str(run.attempt))
+        body = self._body(run, name, answer)
+        if len(body) > self.limits.payload_bytes_max:
+            body = self._body(run, name, _without_record(answer, len(body), self.limits.payload_bytes_max))
+        outgoing = Outgoing(candidate.thread, ANSWER, body, message_id(candidate.thread, body))
+        await self.publisher.publish([outgoing])
+
+    def _body(self, run: OpenRun, name: str, answer: Answer) -> bytes:
+        data = answer.model_dump(mode="json", exclude_defaults=True)
+        envelope = Envelope(id=name, source=RUN_SOURCE, type=ANSWER, data=data, principal=run.candidate.principal)
+        return envelope.wire()
+
+    def _step(self, run: OpenRun) -> StepPlan:
+        return self.plan.steps[self.plan.step_index[run.candidate.step]]
+
+    async def _is_answered(self, run: OpenRun) -> bool:
+        """Whether an answer to this attempt is on the stream: its turn comes, or it comes again in a rebuilt store."""
+        thread, after = run.candidate.thread, run.candidate.sequence
+        for message in await self.reader.read_token(thread, ANSWER, after, _ANSWERS_MAX):
+            envelope = Envelope.model_validate_json(message.body)
+            if (envelope.data.get("request"), envelope.data.get("attempt")) == (after, run.attempt):
+                return True
+        return False
+
+    async def _view(self, run: OpenRun) -> tuple[ThreadState, View] | None:
+        """What the attempt sees, while that is what it saw when it was opened; None when it was overtaken."""
+        thread, step = run.candidate.thread, self._step(run)
+        state = (await self.store.states([thread]))[thread]
+        for _ in range(_LOOKS_MAX):
+            (found,) = await self.views.load([(state, step)])
+            if not isinstance(found, Refusal) and found[1] == run.view:
+                return state, found[0]
+            moved = (await self.store.states([thread]))[thread]
+            if moved.head == state.head:
+                return None
+            state = moved
+        return None
+
+    def _keeper(self, run: OpenRun, loop: asyncio.AbstractEventLoop) -> Callable[[int, Decision], Awaitable[None]]:
+        """Keeps drafts by the node's own loop, which has the store."""
+
+        async def keep(place: int, decision: Decision) -> None:
+            candidate = run.candidate
+            draft = Draft(
+                candidate.thread,
+                candidate.sequence,
+                run.attempt,
+                place,
+                decision.model_dump_json(exclude_defaults=True),
+            )
+            kept = asyncio.run_coroutine_threadsafe(self.store.keep_draft(draft), loop)
+            await asyncio.wrap_future(kept)
+
+        return keep
+
+
+def _without_record(answer: Answer, size: int, most: int) -> Answer:
+    """An answer that fits: what was too large to be kept cannot count."""
+    sentence = f"what the run saw is {size} bytes, and an answer may have {most}: let it see less"
+    failure = Failure(code=Code.PAYLOAD_TOO_LARGE, sentence=sentence)
+    return Answer(
+        request=answer.request,
+        attempt=answer.attempt,
+        reason=Reason.BUDGET,
+        failure=failure,
+        plan=answer.plan,
+        usage=answer.usage,
+    )

@@ -1,0 +1,66 @@
+"""Turns of steps that run outside them: which of two turns a message takes, the one that opens a run or that of an
+answer. Each is a turn of its own, decided from what the stream and the thread's history fix: who runs the step, where
+and how often does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relmachine.hosts.repetition import recall
+from relmachine.kernel.control import ANSWER
+from relmachine.kernel.joining import without_effect
+from relmachine.kernel.verdicts import Refused
+
+if TYPE_CHECKING:
+    from relmachine.gates.shape import ShapeGate
+    from relmachine.hosts.run_answering import Answering
+    from relmachine.hosts.run_opening import Opening
+    from relmachine.kernel.envelope import Candidate, Message
+    from relmachine.kernel.proposal import Proposal
+    from relmachine.kernel.state import ThreadState
+    from relmachine.machine.plan import Plan
+    from relmachine.store.port import Receipt, Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunTurns:
+    """Makes the proposals of requests and answers, many threads together."""
+
+    plan: Plan
+    shape: ShapeGate
+    store: Store
+    opening: Opening
+    answering: Answering
+
+    async def propose(self, states: Mapping[str, ThreadState], messages: Mapping[str, Message]) -> list[Proposal]:
+        """One proposal for each thread. Errors: whatever the store raises when it cannot be reached."""
+        shaped = [self.shape.check(message) for message in messages.values()]
+        receipts = await self._receipts(states, shaped)
+        proposals: list[Proposal] = []
+        requests: list[tuple[ThreadState, Candidate]] = []
+        answers: list[tuple[ThreadState, Candidate]] = []
+        for item in shaped:
+            candidate = item.candidate if isinstance(item, Refused) else item
+            state = states[candidate.thread]
+            first = receipts.get((candidate.thread, candidate.step_key))
+            if first is not None:
+                proposals.append(without_effect(self.plan, state, recall(candidate, first)))
+            elif isinstance(item, Refused):
+                proposals.append(without_effect(self.plan, state, item))
+            else:
+                (answers if candidate.step == ANSWER else requests).append((state, candidate))
+        if requests:
+            proposals += await self.opening.propose(requests)
+        if answers:
+            proposals += await self.answering.propose(answers)
+        return proposals
+
+    async def _receipts(
+        self, states: Mapping[str, ThreadState], shaped: list[Candidate | Refused]
+    ) -> Mapping[tuple[str, str], Receipt]:
+        candidates = (item.candidate if isinstance(item, Refused) else item for item in shaped)
+        keys = [(one.thread, one.step_key) for one in candidates if one.step_key and states[one.thread].cursor]
+        return await self.store.receipts(keys) if keys else {}
