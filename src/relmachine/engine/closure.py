@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from relmachine.engine.folds import FieldFold
-from relmachine.engine.views import seen as seen_by
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.folds import FieldFold
 from relmachine.kernel.verdicts import GateName, Refusal
+from relmachine.kernel.views import seen as seen_by
 from relmachine.machine.plan import Plan, StepPlan
 from relmachine.machine.section import contributions
 from relmachine.machine.view import View

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from relmachine.algebra.traces import tiers
 from relmachine.engine.closure import call
-from relmachine.engine.folds import FieldFold, fold_of
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.folds import FieldFold, fold_of
 from relmachine.kernel.standing import effective
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Refusal

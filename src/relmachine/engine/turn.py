@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from relmachine.engine.folds import FieldFold
 from relmachine.engine.graph import run_tiers
 from relmachine.engine.job import Job
 from relmachine.engine.own_laws import Judged
@@ -19,6 +18,7 @@ from relmachine.gates.own_law_scene import Sighting
 from relmachine.gates.port import LawCase, LawGate, OwnLawCase, OwnLawGate
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.folds import FieldFold
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Admitted, Refusal, Refused

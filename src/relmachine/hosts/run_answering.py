@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from relmachine.engine.answered import told
 from relmachine.engine.turn import Case
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.control_words import closed, refused
 from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.detached import OpenRun, aborted, again, answered, why
 from relmachine.kernel.joining import without_effect
+from relmachine.kernel.told import told
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
 from relmachine.store.runs import Run, Runs
 

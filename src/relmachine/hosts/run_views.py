@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relmachine.engine.views import view_digest, view_of
 from relmachine.errors import RelmError
 from relmachine.kernel.verdicts import GateName, Refusal
+from relmachine.kernel.views import view_digest, view_of
 from relmachine.machine.plan import Reducer
 
 if TYPE_CHECKING:

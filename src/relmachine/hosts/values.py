@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relmachine.engine.folds import FieldFold, fold_of
+from relmachine.kernel.folds import FieldFold, fold_of
 
 if TYPE_CHECKING:
     from relmachine.kernel.proposal import Proposal

@@ -118,6 +118,11 @@ def why(answer: Answer) -> Refusal:
     return Refusal(code, GateName.ENGINE, failure.sentence, witness)
 
 
+def said(answer: Answer) -> str:
+    """What an answer says beside what has rows of its own: its decisions, its passes and its plan."""
+    return answer.model_dump_json(exclude={"decisions", "passes", "plan"})
+
+
 def _ended(
     turn: Turn, record: Candidate, run: OpenRun, answer: Answer, lifecycle: str, outcome: dict[str, object]
 ) -> Proposal:
@@ -135,9 +140,8 @@ def _control(record: Candidate, answer: Answer) -> ControlRow:
 def _answer_rows(record: Candidate, run: OpenRun, answer: Answer) -> RunRows:
     at = (record.thread, run.candidate.sequence, run.attempt)
     digest = frozen_digest(answer.plan)
-    usage = orjson.dumps(answer.usage.model_dump()).decode()
     return RunRows(
-        answers=(AnswerRow(*at, record.sequence, answer.reason, digest, usage),),
+        answers=(AnswerRow(*at, record.sequence, answer.reason, digest, said(answer)),),
         plans=(FrozenRow(digest, answer.plan),),
         decisions=tuple(
             DecisionRow(*at, place, one.kind, one.name, one.asked, one.value, one.error, one.tokens, one.cost)

@@ -187,7 +187,7 @@ class AttemptRow(NamedTuple):
 
 
 class AnswerRow(NamedTuple):
-    """What came of an attempt, by the record at `at_seq`. `usage` is JSON."""
+    """What came of an attempt, by the record at `at_seq`. `said` is JSON: the answer but for what has rows."""
 
     thread: str
     seq: int
@@ -195,7 +195,7 @@ class AnswerRow(NamedTuple):
     at_seq: int
     reason: str
     frozen_digest: str
-    usage: str
+    said: str
 
 
 class RunEndRow(NamedTuple):

@@ -82,7 +82,9 @@ def matrix_digest(steps: list[str], pairs: Dependence) -> str:
 
 
 def _laws_of(declaration: Declaration, step: StepDeclaration) -> dict[str, object]:
+    targets = {"targets": sorted(set(step.targets))} if step.targets else {}
     return {
+        **targets,
         "kind": step.kind,
         "asserts": sorted(step.asserts),
         "contests": sorted(step.contests),

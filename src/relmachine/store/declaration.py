@@ -1,9 +1,9 @@
 """A plan as JSON text, so that whoever reads the store understands it without the machine's file.
 
 `{machine, version, laws_digest, digest, matrix_digest, claims: [{name, requires, stable_saturation, stable_transfer,
-vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent}], fields: [{name,
-type, reducer}], own_laws: [{name, text}]}`, the last only where there are any. Claims and steps are named, not
-numbered; `dependent` lists the steps that a step depends on.
+vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent, targets}], fields:
+[{name, type, reducer}], own_laws: [{name, text}]}`, `targets` and laws only where there are any. Claims and steps are
+named, not numbered; `dependent` lists the steps that a step depends on, `targets` those that it may propose.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def _declared_step(plan: Plan, step: StepPlan) -> DeclaredStep:
         writes=sorted(step.writes),
         recorded=dict(step.recorded),
         dependent=[other.name for other in plan.steps if plan.dependent[step.index] >> other.index & 1],
+        targets=sorted(step.targets) or None,
     )
 
 
@@ -115,6 +116,7 @@ def load_plan(text: str) -> Plan:
                 writes=frozenset(step.writes),
                 recorded=tuple(step.recorded.items()),
                 payload_model=UnknownPayload,
+                targets=frozenset(step.targets or ()),
             )
             for index, step in enumerate(declared.steps)
         ),

@@ -34,6 +34,8 @@ class DeclaredStep(_Wire):
     writes: list[str]
     recorded: dict[str, str]
     dependent: list[str]
+    targets: list[str] | None = None
+    """Steps that it may propose; not there in one that proposes none."""
 
 
 class DeclaredField(_Wire):

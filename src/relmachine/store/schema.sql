@@ -157,7 +157,7 @@ CREATE TABLE run_attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run_answers (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, at_seq INTEGER NOT NULL, reason TEXT NOT NULL,
-  frozen_digest TEXT NOT NULL REFERENCES frozen_plans, usage TEXT NOT NULL, PRIMARY KEY (thread, seq, attempt)
+  frozen_digest TEXT NOT NULL REFERENCES frozen_plans, said TEXT NOT NULL, PRIMARY KEY (thread, seq, attempt)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run_ends (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, at_seq INTEGER NOT NULL,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relmachine.algebra.reducers import fold, parse
-from relmachine.engine.folds import FieldFold, fold_of
 from relmachine.errors import RelmError
+from relmachine.kernel.folds import FieldFold, fold_of
 from relmachine.machine.plan import FieldPlan, FieldType, Reducer
 from relmachine.machine.values import value_text
 

@@ -68,3 +68,10 @@ class Asked(Workshop):
 
 
 CONFIRM = FollowUp(step="confirm")
+
+
+async def decide(shop: Asked, thread: str = "t") -> None:
+    """Take turns until everything on the stream is decided."""
+    end = max(message.sequence for message in shop.stream.threads[thread])
+    while (await shop.rounds.run([thread], {thread: end}))[thread] < end:
+        pass

@@ -14,7 +14,8 @@ from relmachine.kernel.answer import Reason
 from relmachine.kernel.limits import Limits
 from relmachine.store.outcomes import outcome_at
 from relmachine.store.sqlite import SqliteStore
-from tests.unit.runs.incident import CONFIRM, Asked, machine
+from relmachine.store.verify import verify
+from tests.unit.runs.incident import CONFIRM, Asked, decide, machine
 
 Work = Callable[[Asked], Awaitable[None]]
 
@@ -25,17 +26,12 @@ def on_store(folder: Path, work: Work, limits: Limits | None = None) -> None:
         store = SqliteStore.open(folder / "store.db", plan)
         try:
             await work(Asked(plan, store, limits=limits))
+            report = await verify(store)
+            assert report.ok, report.fault
         finally:
             await store.close()
 
     asyncio.run(run())
-
-
-async def decide(shop: Asked, thread: str = "t") -> None:
-    """Take turns until everything on the stream is decided."""
-    end = max(message.sequence for message in shop.stream.threads[thread])
-    while (await shop.rounds.run([thread], {thread: end}))[thread] < end:
-        pass
 
 
 def test_a_request_is_opened_and_its_answer_makes_it_an_event(tmp_path: Path) -> None:

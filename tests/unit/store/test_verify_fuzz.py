@@ -16,13 +16,16 @@ from relmachine.errors import Code, RelmError
 from relmachine.store.opening import SCHEMA
 from relmachine.store.verify import Report, verify
 from tests.unit.forks.joined_store import joined
+from tests.unit.runs.filled_store import ran
 from tests.unit.store.stored import ask, eventful, tamper
 
-Cell = bytes | int
+Cell = bytes | int | float
 Row = dict[str, Cell]
 
 ROWS = 3
 """Rows tried of each column."""
+
+DRAFTS = ("thread", "seq", "attempt", "place", "decision")
 
 UNKNOWABLE = {
     ("meta", "value"): "a store's id is drawn at random",
@@ -32,6 +35,9 @@ UNKNOWABLE = {
     ("receipts", "payload_digest"): "the payload of a refused step is not kept",
     ("sealed", "part"): "how far triggers take rows for settled; nothing hangs on it",
     ("sealed", "number"): "how far triggers take rows for settled; nothing hangs on it",
+    ("runs", "evidence"): "who, when and which trace are told by the step's message alone",
+    ("controls", "evidence"): "of an answer, as of a step",
+    **{("run_drafts", column): "no evidence: working memory" for column in DRAFTS},
     ("rejections", "step"): "without a receipt the step's message alone tells",
     ("rejections", "code"): "without a receipt the step's message alone tells",
     ("rejections", "sentence"): "without a receipt the step's message alone tells",
@@ -40,12 +46,27 @@ UNKNOWABLE = {
 """Columns of which some cells can be changed to another that may be right, and why; store/DESIGN.md lists them too."""
 
 
-EMPTY = {"held", "decisions", "iterations", "units", "peers", "revocations", "fence_refusals", "under_way"}
+EMPTY = {"held", "units", "peers", "revocations", "fence_refusals", "under_way"}
 """Tables that nothing fills, or that are empty between transactions. What `fence_refusals` counts, where nodes share
 servers, is nothing an event tells."""
 
 RECORDS = {"controls", "obstructions", "resolutions"}
 """Tables that only control records fill."""
+
+RUNS = {"runs", "run_attempts", "run_answers", "run_ends", "decisions", "iterations", "frozen_plans", "run_drafts"}
+"""Tables that only steps outside their turn fill."""
+
+ANSWERED = RUNS | {
+    "controls",
+    "events",
+    "event_contributions",
+    "thread_events",
+    "threads",
+    "receipts",
+    "rejections",
+    "outbox",
+}
+"""Tables in which such steps leave rows of another kind than others do."""
 
 JOINED = RECORDS | {
     "thread_events",
@@ -68,13 +89,13 @@ def _columns() -> list[tuple[str, str]]:
     return found
 
 
-MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined}
-CELLS = [
-    ("records" if records else "steps", table, column)
-    for table, column in _columns()
-    for records in (False, True)
-    if (table in JOINED if records else table not in RECORDS)
-]
+MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined, "runs": ran}
+FILLED: dict[str, Callable[[str], bool]] = {
+    "steps": lambda table: table not in RECORDS | RUNS,
+    "records": JOINED.__contains__,
+    "runs": ANSWERED.__contains__,
+}
+CELLS = [(store, table, column) for table, column in _columns() for store in MADE if FILLED[store](table)]
 """Which store, which column."""
 
 
@@ -111,7 +132,7 @@ def _changes(random: Random, cell: Cell, others: list[Cell]) -> Iterator[Cell]:
     different = [other for other in others if other != cell]
     if different:
         yield random.choice(different)
-    if isinstance(cell, int):
+    if not isinstance(cell, bytes):
         yield cell + random.choice((-1, 1))
         return
     at = random.randrange(len(cell)) if cell else 0
@@ -126,7 +147,7 @@ def _change(path: Path, table: str, column: str, row: Row, value: Cell) -> bool:
     keys = [name for name, cell in row.items() if cell is not None]
     where = " AND ".join(f"CAST({name} AS BLOB) IS CAST(? AS BLOB)" for name in keys)
     try:
-        kind = "INTEGER" if isinstance(value, int) else "TEXT"
+        kind = {int: "INTEGER", float: "REAL"}.get(type(value), "TEXT")
         update = f"UPDATE {table} SET {column} = CAST(? AS {kind}) WHERE {where}"
         with connection:
             return connection.execute(update, [value, *(row[name] for name in keys)]).rowcount == 1

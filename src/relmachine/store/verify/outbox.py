@@ -7,6 +7,7 @@ from typing import cast
 
 import orjson
 
+from relmachine.kernel.envelope import FOLLOW_UP_SOURCE
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.store.outcomes import receipt
 from relmachine.store.port import Reads
@@ -14,6 +15,7 @@ from relmachine.store.verify.fault import Fault, reason, shown
 from relmachine.store.verify.rows import StoredCommit
 
 _Item = dict[str, object]
+_EVENTS = "SELECT event_id FROM thread_events WHERE thread = ? AND seq > ? AND seq <= ?"
 _LISTS = {"journal": "outcomes", "out": "transitions", "rejected": "rejections"}
 """The member of a feed's message that lists its items."""
 
@@ -38,7 +40,7 @@ class Feeds:
         items, self._items = self._items, {kind: [] for kind in _LISTS}
         for row in waiting:
             try:
-                fault = await self._differs(store, commit, row, items[row.kind])
+                fault = await self._differs(store, commit, row, items.get(row.kind, []))
             except Exception as error:  # a damaged text may break the reading of it anywhere
                 fault = self._fault(row, reason(error), "")
             if fault is not None:
@@ -46,6 +48,8 @@ class Feeds:
         return None
 
     async def _differs(self, store: Reads, commit: StoredCommit, row: OutboxRow, items: list[_Item]) -> Fault | None:
+        if row.kind == "step":
+            return await self._proposed(store, commit, row)
         stored = cast("list[_Item]", orjson.loads(row.body)[_LISTS[row.kind]])
         if row.kind == "journal":
             decided = {item["at"] for item in items}
@@ -62,6 +66,19 @@ class Feeds:
         }
         body = orjson.dumps({**frame, _LISTS[row.kind]: items}).decode()
         return None if row.body == body and items else self._fault(row, row.body, body)
+
+    async def _proposed(self, store: Reads, commit: StoredCommit, row: OutboxRow) -> Fault | None:
+        """Whether the steps are said to be proposed by events of the commit, in their thread. What a function in the
+        turn proposes is known to nobody else.
+        """
+        rows = (await store.select(_EVENTS, (self._thread, commit.from_seq, commit.to_seq))).rows
+        events = {cast(str, event) for (event,) in rows}
+        found = cast("list[dict[str, object]]", orjson.loads(row.body))
+        for one in found:
+            event = cast(str, one["id"]).partition("/")[0]
+            if event not in events or (one["source"], one["subject"]) != (FOLLOW_UP_SOURCE, self._thread):
+                return self._fault(row, one, "a step that an event of this commit proposes")
+        return None if found else self._fault(row, row.body, "steps")
 
     async def _repeats(self, store: Reads, commit: StoredCommit, item: _Item) -> bool:
         """Whether the item tells of a step published again, which leaves no row of its own."""

@@ -68,9 +68,8 @@ class RecordAgain:
 
     async def differs(self, proposal: Proposal) -> Fault | None:
         """The first cell of what is stored that is not what the turn gives."""
-        for target, computed in _computed(proposal).items():
-            where = _WHERE.get(target, _AT)
-            found = await table_rows(self.store, target, where, self.stored.thread, self.stored.sequence)
+        for target, computed in self.computed(proposal).items():
+            found = await table_rows(self.store, target, self.where(target), self.stored.thread, self.stored.sequence)
             fault = self._compare(target, [_content(target, row) for row in found], computed)
             if fault is not None:
                 return fault
@@ -78,9 +77,19 @@ class RecordAgain:
             return self.fault("histories: a place where the history was not reached", history, "")
         return None
 
+    def where(self, target: Target) -> str:
+        """What finds the rows of this record in a table, by thread and sequence."""
+        return _WHERE.get(target, _AT)
+
     def counts(self, proposal: Proposal) -> Counter[str]:
-        """Rows verified, of the tables in which each record has rows of its own."""
-        return Counter({target.name: len(rows) for target, rows in _computed(proposal).items() if target in _OWN})
+        """Rows verified, but for those that threads share."""
+        return Counter(
+            {target.name: len(rows) for target, rows in self.computed(proposal).items() if target not in _SHARED}
+        )
+
+    def computed(self, proposal: Proposal) -> dict[Target, list[Row]]:
+        """The rows that the turn gives, by table."""
+        return _computed(proposal)
 
     def fault(self, differs: str, stored: object, computed: object) -> Fault:
         """A fault of this record."""
@@ -155,7 +164,7 @@ class RecordAgain:
         return None
 
 
-_OWN = frozenset({tables.THREAD_EVENTS, tables.RECEIPTS, tables.TRANSITIONS, tables.CONTROLS, tables.RESOLUTIONS})
+_SHARED = frozenset({tables.HISTORIES, tables.EXTENSIONS})
 _WHERE = {tables.HISTORIES: _HISTORIES_AT, tables.EXTENSIONS: _EXTENSIONS_AT}
 
 

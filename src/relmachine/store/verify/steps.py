@@ -49,6 +49,10 @@ _RECORDS = f"""
 SELECT k.thread, k.seq, json_array({_columns(tables.CONTROLS, "k")})
 FROM controls k WHERE (k.thread, k.seq) > (?, ?) ORDER BY k.thread, k.seq LIMIT 500
 """
+_OPENINGS = f"""
+SELECT r.thread, r.seq, json_array({_columns(tables.RUNS, "r")})
+FROM runs r WHERE (r.thread, r.seq) > (?, ?) ORDER BY r.thread, r.seq LIMIT 500
+"""
 _SINGLE = (tables.THREAD_EVENTS, tables.EVENTS, tables.HISTORIES)
 _MANY = (tables.EXTENSIONS, tables.CLAIMS, tables.CONTRIBUTIONS, tables.RECEIPTS, tables.TRANSITIONS)
 # The receipt of a refused step's key may be its own, or that of an earlier step.
@@ -56,7 +60,9 @@ _REJECTIONS = f"""
 SELECT j.thread, j.seq, json_array({_columns(tables.REJECTIONS, "j")}),
   (SELECT json_group_array(json_array({_columns(tables.RECEIPTS, "r")})) FROM receipts r
     WHERE r.thread = j.thread AND r.step_key = j.step_key)
-FROM rejections j WHERE (j.thread, j.seq) > (?, ?) ORDER BY j.thread, j.seq LIMIT 500
+FROM rejections j
+WHERE NOT EXISTS (SELECT 1 FROM controls k WHERE k.thread = j.thread AND k.seq = j.seq)
+  AND (j.thread, j.seq) > (?, ?) ORDER BY j.thread, j.seq LIMIT 500
 """
 
 
@@ -75,19 +81,21 @@ class StoredStep:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A control record that took effect: its `controls` row."""
+    """A control record that took effect, as its `controls` row; or a step that `opens` a run, as its `runs` row."""
 
     thread: str
     sequence: int
     row: Row
+    opens: bool = False
 
 
 async def stored_steps(store: Reads) -> AsyncIterator[StoredStep | StoredRecord]:
-    """Committed and refused steps and control records of all threads, in subject order."""
+    """Committed and refused steps, steps that opened runs, and control records of all threads, in subject order."""
     kinds: tuple[Ahead[StoredStep] | Ahead[StoredRecord], ...] = (
         Ahead(_committed(store)),
         Ahead(_refused(store)),
-        Ahead(_records(store)),
+        Ahead(_records(store, _RECORDS, opens=False)),
+        Ahead(_records(store, _OPENINGS, opens=True)),
     )
     while True:
         heads = [await kind.look() for kind in kinds]
@@ -120,10 +128,10 @@ async def _committed(store: Reads) -> AsyncIterator[StoredStep]:
             yield StoredStep(cast(str, thread), cast(int, seq), rows, event, [])
 
 
-async def _records(store: Reads) -> AsyncIterator[StoredRecord]:
-    async for page in pages(store, _RECORDS, (), ("", BEFORE_ALL)):
+async def _records(store: Reads, sql: str, *, opens: bool) -> AsyncIterator[StoredRecord]:
+    async for page in pages(store, sql, (), ("", BEFORE_ALL)):
         for thread, seq, row in page.rows:
-            yield StoredRecord(cast(str, thread), cast(int, seq), tuple(json.loads(cast(str, row))))
+            yield StoredRecord(cast(str, thread), cast(int, seq), tuple(json.loads(cast(str, row))), opens)
 
 
 async def _refused(store: Reads) -> AsyncIterator[StoredStep]:

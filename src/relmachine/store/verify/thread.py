@@ -10,6 +10,7 @@ from typing import cast
 import orjson
 
 from relmachine.kernel.advance import advance
+from relmachine.kernel.control import ANSWER
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import dump_state, initial_state
 from relmachine.kernel.thread_token import thread_label
@@ -25,6 +26,7 @@ from relmachine.store.verify.outbox import Feeds
 from relmachine.store.verify.own_laws import OwnVerdicts
 from relmachine.store.verify.records import RecordAgain
 from relmachine.store.verify.rows import StoredCommit, StoredThread
+from relmachine.store.verify.runs import RunAgain
 from relmachine.store.verify.steps import Row, StoredRecord, StoredStep
 
 
@@ -76,7 +78,7 @@ class ThreadCheck:
         if record.sequence <= self.state.cursor:
             differs = "the sequence was decided already"
             return Fault(record.thread, record.sequence, "", differs, shown(record.sequence), shown(self.state.cursor))
-        again = RecordAgain(store, self._newest, self.state, record)
+        again = _again(record)(store, self._newest, self.state, record)
         try:
             proposal = await again.proposal()
             fault = proposal if isinstance(proposal, Fault) else await again.differs(proposal)
@@ -136,6 +138,10 @@ class ThreadCheck:
             # The turn would cut again what was cut, and its members may have come in another order.
             row = row._replace(witness=stored)
         return replace(proposal, rejections=(row,))
+
+
+def _again(record: StoredRecord) -> type[RecordAgain]:
+    return RunAgain if record.opens or record.row[2] == ANSWER else RecordAgain
 
 
 def _computed(proposal: Proposal) -> dict[Target, list[Row]]:

@@ -18,6 +18,12 @@ _COUNTED = (
     "controls",
     "obstructions",
     "resolutions",
+    "runs",
+    "run_attempts",
+    "run_answers",
+    "run_ends",
+    "decisions",
+    "iterations",
     "outbox",
     "fibers",
     "section_snapshots",
@@ -27,8 +33,6 @@ _OF_FIBERS = ("fiber_points", "fiber_elements", "fiber_meet", "fiber_join", "fib
 _EMPTY = (
     "under_way",
     "held",
-    "decisions",
-    "iterations",
     "units",
     "peers",
     "revocations",
@@ -43,7 +47,11 @@ SELECT
   (SELECT count(*) FROM event_contributions WHERE event NOT IN (SELECT number FROM events)) AS event_contributions,
   (SELECT count(*) FROM history_extensions) - (SELECT count(*) FROM (
     SELECT DISTINCT te.history_id, e.step FROM thread_events te JOIN events e ON e.event_id = te.event_id))
-    AS history_extensions
+    AS history_extensions,
+  (SELECT count(*) FROM frozen_plans) - (SELECT count(*) FROM (
+    SELECT frozen_digest FROM runs UNION SELECT frozen_digest FROM run_answers)) AS frozen_plans,
+  (SELECT count(*) FROM run_drafts d JOIN run_answers a
+    ON a.thread = d.thread AND a.seq = d.seq AND a.attempt = d.attempt) AS run_drafts
 """
 _STRANGE_FIBERS = f"""
 SELECT (SELECT count(*) FROM fibers WHERE fiber_id NOT IN (SELECT fiber_id FROM histories)) AS fibers,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from relmachine.algebra.identity import digest
-from relmachine.engine.folds import FieldFold, fold_of
+from relmachine.kernel.folds import FieldFold, fold_of
 from relmachine.kernel.standing import effective
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.canonical import canonical_text

@@ -1,0 +1,202 @@
+"""Verification of steps that ran outside their turn: each opened, answered and ended again from what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+
+from relmachine.algebra.identity import digest
+from relmachine.algebra.identity import payload_digest as digest_of_payload
+from relmachine.errors import Code, RelmError
+from relmachine.gates.admission import AdmissionGate
+from relmachine.gates.port import LawCase
+from relmachine.kernel.answer import Answer, Decision, Pass, Reason
+from relmachine.kernel.control import ANSWER
+from relmachine.kernel.detached import OpenRun, aborted, again, answered, opened, why
+from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.folds import FieldFold, fold_of
+from relmachine.kernel.lifecycle import COMMITTED
+from relmachine.kernel.proposal import Proposal
+from relmachine.kernel.told import told
+from relmachine.kernel.verdicts import GateName, Refusal
+from relmachine.kernel.views import view_digest, view_of
+from relmachine.machine.canonical import canonical_text
+from relmachine.machine.own_law import principals_read
+from relmachine.machine.plan import Reducer, StepPlan
+from relmachine.store import tables
+from relmachine.store.points import table_rows
+from relmachine.store.tables import Target
+from relmachine.store.verify.fault import Fault
+from relmachine.store.verify.records import RecordAgain
+from relmachine.store.verify.steps import Row
+
+_AT = "thread = ? AND seq = ?"
+_ATTEMPT = "thread = ? AND seq = ? AND attempt = ?"
+_ANSWERED_AT = "thread = ? AND at_seq = ?"
+_OF_EVENT = "event_id IN (SELECT event_id FROM thread_events WHERE thread = ? AND seq = ?)"
+_OF_ANSWER = "(thread, seq, attempt) IN (SELECT thread, seq, attempt FROM run_answers WHERE thread = ? AND at_seq = ?)"
+_FROZEN = "frozen_digest = ?"
+_WRITTEN = """
+SELECT c.field, c.value FROM thread_contributions c
+WHERE c.thread = ? AND c.seq <= ? AND c.field IN (SELECT value FROM json_each(?)) ORDER BY c.seq, c.place
+"""
+
+
+@dataclass(frozen=True)  # with slots the class is made anew, and `super()` would mean the old one
+class RunAgain(RecordAgain):
+    """A request that opened a run, or the answer to one, decided once more on the state before it."""
+
+    async def proposal(self) -> Proposal | Fault:
+        """What its turn gave, or why it would have been decided otherwise."""
+        return await (self._opening() if self.stored.opens else self._answering())
+
+    def computed(self, proposal: Proposal) -> dict[Target, list[Row]]:
+        """See `RecordAgain.computed`; the event of an answer is its own."""
+        run = proposal.run
+        return {
+            **super().computed(proposal),
+            tables.EVENTS: list(proposal.events),
+            tables.CLAIMS: list(proposal.claims),
+            tables.CONTRIBUTIONS: list(proposal.contributions),
+            tables.REJECTIONS: list(proposal.rejections),
+            tables.RUNS: list(run.runs),
+            tables.RUN_ATTEMPTS: list(run.attempts),
+            tables.RUN_ANSWERS: list(run.answers),
+            tables.RUN_ENDS: list(run.ends),
+            tables.DECISIONS: list(run.decisions),
+            tables.ITERATIONS: list(run.iterations),
+        }
+
+    def where(self, target: Target) -> str:
+        """See `RecordAgain.where`."""
+        return _WHERE.get(target) or super().where(target)
+
+    async def _opening(self) -> Proposal | Fault:
+        _, _, name, key, payload, payload_digest, frozen, evidence = cast("tuple[str, ...]", self.stored.row)
+        bare = Candidate(self.stored.sequence, self.stored.thread, name, key, payload, payload_digest)
+        candidate = bare.known(evidence)
+        named = name in principals_read(self.plan.own_laws)
+        if payload_digest != digest_of_payload(payload, candidate.principal if named else None):
+            return self.fault("runs.payload_digest: not that of the payload", payload_digest, payload)
+        refusal = self._admission(candidate, {})
+        if refusal is not None:
+            return self.fault(f"gate {GateName.LAWS} does not admit the step", "opened", str(refusal.code))
+        step = self.plan.steps[self.plan.step_index[name]]
+        text = await self._frozen(frozen)
+        return (
+            text if isinstance(text, Fault) else opened(self.plan, self.state, candidate, text, await self._view(step))
+        )
+
+    async def _answering(self) -> Proposal | Fault:
+        """The record is put together from its parts: the receipt has the digest of the whole."""
+        _, _, _, key, _, evidence = cast("tuple[str, ...]", self.stored.row)
+        run, answer = await self._answer()
+        text = canonical_text(answer.model_dump(mode="json"))
+        record = Candidate(self.stored.sequence, self.stored.thread, ANSWER, key, text, digest("payload", text))
+        record = record.known(evidence)
+        step = self.plan.steps[self.plan.step_index[run.candidate.step]]
+        view = await self._view(step)
+        ends = await table_rows(self.store, tables.RUN_ENDS, _ANSWERED_AT, self.stored.thread, self.stored.sequence)
+        if not ends:
+            if answer.reason is Reason.DONE and view == run.view:
+                return self.fault("run_attempts: an answer that was not overtaken", "again", "")
+            return again(self.plan, self.state, record, run, answer, view)
+        if ends[0][3] != COMMITTED:
+            stored = await self._refusal()
+            return aborted(self.plan, self.state, record, run, answer, self._why(step, run, answer, view) or stored)
+        contributions = tuple(sorted(answer.contributions.items()))
+        refusal = self._why(step, run, answer, view)
+        if refusal is not None:
+            return self.fault("run_ends: an event that would be refused", "committed", str(refusal.code))
+        return answered(self.plan, self.state, record, run, answer, contributions)
+
+    def _why(self, step: StepPlan, run: OpenRun, answer: Answer, view: str) -> Refusal | None:
+        """Why the answer gives no event, as far as that can be known again: laws of the author's own may still."""
+        if self.state.closed:
+            return None
+        if answer.reason not in (Reason.DONE, Reason.OVERTAKEN):
+            return why(answer)
+        if answer.reason is Reason.OVERTAKEN or view != run.view:
+            return why(answer.model_copy(update={"reason": Reason.OVERTAKEN}))
+        try:
+            told(self.plan, step, answer)
+        except RelmError as error:
+            return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
+        return self._admission(run.candidate, answer.contributions)
+
+    async def _answer(self) -> tuple[OpenRun, Answer]:
+        at = (self.stored.thread, self.stored.sequence)
+        ((_, request, attempt, _, reason, frozen, said),) = await table_rows(
+            self.store, tables.RUN_ANSWERS, _ANSWERED_AT, *at
+        )
+        place = (self.stored.thread, request)
+        ((_, _, name, key, payload, payload_digest, frozen_of, evidence),) = cast(
+            "list[tuple[str, ...]]", await table_rows(self.store, tables.RUNS, _AT, *place)
+        )
+        bare = Candidate(cast(int, request), self.stored.thread, name, key, payload, payload_digest)
+        ((*_, view),) = await table_rows(self.store, tables.RUN_ATTEMPTS, _ATTEMPT, *place, attempt)
+        run = OpenRun(bare.known(evidence), cast(int, attempt), cast(str, view), frozen_of)
+        plan = await self._frozen(cast(str, frozen))
+        decisions = await table_rows(self.store, tables.DECISIONS, _ATTEMPT, *place, attempt)
+        passes = await table_rows(self.store, tables.ITERATIONS, _ATTEMPT, *place, attempt)
+        answer = Answer.model_validate_json(cast(str, said)).model_copy(
+            update={
+                "plan": "" if isinstance(plan, Fault) else plan,
+                "decisions": tuple(_decision(row) for row in sorted(decisions)),
+                "passes": tuple(_pass(row) for row in sorted(passes)),
+            }
+        )
+        assert (answer.request, answer.attempt, answer.reason) == (request, attempt, reason), "the row says the same"
+        return run, answer
+
+    async def _refusal(self) -> Refusal:
+        (row,) = await table_rows(self.store, tables.REJECTIONS, _AT, self.stored.thread, self.stored.sequence)
+        gate, code, sentence, witness = cast("tuple[str, str, str, str]", row[4:8])
+        return Refusal(Code(code), GateName(gate), sentence, cast("dict[str, object]", orjson.loads(witness)))
+
+    async def _frozen(self, name: str) -> str | Fault:
+        rows = await table_rows(self.store, tables.FROZEN_PLANS, _FROZEN, name)
+        return cast(str, rows[0][1]) if rows else self.fault("frozen_plans: no such plan", name, "")
+
+    async def _view(self, step: StepPlan) -> str:
+        names = [name for name in step.read_fields if self.plan.fields[name].reducer is not Reducer.ONCE]
+        asked = (self.stored.thread, self.state.cursor, orjson.dumps(names).decode())
+        texts: dict[str, list[str]] = {}
+        for name, text in (await self.store.select(_WRITTEN, asked)).rows:
+            texts.setdefault(cast(str, name), []).append(cast(str, text))
+        folds: dict[str, FieldFold] = {}
+        for name, some in texts.items():
+            made = fold_of(self.plan.fields[name], some)
+            assert made is not None, "a field with a contribution has a value"
+            folds[name] = made
+        return view_digest(view_of(self.plan, step, self.state, folds))
+
+    def _admission(self, step: Candidate, written: dict[str, str]) -> Refusal | None:
+        """Gate 3's verdict on the step here."""
+        once = {name: text for name, text in written.items() if self.plan.fields[name].reducer is Reducer.ONCE}
+        ((verdict,),) = AdmissionGate(self.plan).decide([LawCase(self.state, [step], [once])])
+        return verdict
+
+
+_WHERE = {
+    tables.EVENTS: _OF_EVENT,
+    tables.CLAIMS: _OF_EVENT,
+    tables.CONTRIBUTIONS: _OF_EVENT,
+    tables.RUN_ATTEMPTS: _ANSWERED_AT,
+    tables.RUN_ANSWERS: _ANSWERED_AT,
+    tables.RUN_ENDS: _ANSWERED_AT,
+    tables.DECISIONS: _OF_ANSWER,
+    tables.ITERATIONS: _OF_ANSWER,
+}
+
+
+def _decision(row: Row) -> Decision:
+    names = tables.DECISIONS.columns[4:]
+    return Decision.model_validate(dict(zip(names, row[4:], strict=True)))
+
+
+def _pass(row: Row) -> Pass:
+    names = tables.ITERATIONS.columns[3:]
+    return Pass.model_validate(dict(zip(names, row[3:], strict=True)))
