@@ -121,6 +121,12 @@ def _telling_repeats(*, as_json: bool) -> Generator[None]:
 def _print_committed(answer: dict[str, object]) -> None:
     from relmachine.cli.output import out, rows_table
 
+    if answer.get("outcome") == "opened":
+        thread, sequence = answer["thread"], answer["sequence"]
+        out().print(
+            f"opened at sequence {sequence}: it runs outside its turn, `relm thread runs {thread}` shows how it goes"
+        )
+        return
     again = "published before: nothing changed, it was " if answer.get("repeated") else ""
     out().print(f"{again}committed at sequence {answer['sequence']}", soft_wrap=True)
     out().print(f"event   {answer['event']}\nhistory {answer['history']}", soft_wrap=True)

@@ -78,7 +78,7 @@ def answered(
     turn.settle(record.sequence, source)
     turn.propose(step, event, answer.follow_ups)
     outcome = committed(record.sequence, event, turn.head)
-    turn.ledger.answered(record, outcome, run=run.candidate)
+    turn.ledger.answered(record, turn.head, outcome, run=run.candidate)
     return _ended(turn, record, run, answer, COMMITTED, outcome)
 
 
@@ -89,7 +89,7 @@ def aborted(
     turn = Turn(plan, state)
     turn.cursor = record.sequence
     outcome = turn.ledger.rejected(replace(run.candidate, sequence=record.sequence), refusal, ABORTED)
-    turn.ledger.answered(record, outcome, run=run.candidate)
+    turn.ledger.answered(record, turn.head, outcome, run=run.candidate)
     return _ended(turn, record, run, answer, ABORTED, outcome)
 
 
@@ -98,7 +98,7 @@ def again(plan: Plan, state: ThreadState, record: Candidate, run: OpenRun, answe
     turn = Turn(plan, state)
     turn.cursor = record.sequence
     outcome = {"outcome": "overtaken", "sequence": record.sequence, "attempt": run.attempt + 1}
-    turn.ledger.answered(record, outcome, run=run.candidate)
+    turn.ledger.answered(record, turn.head, outcome, run=run.candidate)
     at = (record.thread, run.candidate.sequence)
     attempt = AttemptRow(*at, run.attempt + 1, record.sequence, view)
     rows = replace(_answer_rows(record, run, answer), attempts=(attempt,))

@@ -82,9 +82,10 @@ class Ledger:
         self._receipt(candidate, outcome)
         self._note(candidate, outcome)
 
-    def answered(self, record: Candidate, outcome: Mapping[str, object], *, run: Candidate) -> None:
+    def answered(self, record: Candidate, history_id: str, outcome: Mapping[str, object], *, run: Candidate) -> None:
         """The record at whose sequence the run of the step `run` ended, or began again, took effect."""
-        self._receipt(record, {"outcome": "applied", "sequence": record.sequence, "request": run.sequence})
+        effect = {"history": history_id, "record": record.step, "request": run.sequence}
+        self._receipt(record, {"outcome": "applied", "sequence": record.sequence, **effect})
         self._note(replace(run, sequence=record.sequence), {**outcome, "request": run.sequence})
 
     def joined(self, candidate: Candidate, event_id: str, history_id: str) -> None:

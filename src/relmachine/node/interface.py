@@ -14,7 +14,7 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.repetition import recall
-from relmachine.kernel.control import CLOSE, MERGE, RECORDS
+from relmachine.kernel.control import ANSWER, CLOSE, MERGE, RECORDS
 from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Message
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
@@ -58,8 +58,8 @@ class Interface:
             place: item for place, item in enumerate(shaped) if isinstance(item, Refused)
         }
         for place, item in enumerate(shaped):
-            if isinstance(item, Candidate) and item.step in (CLOSE, MERGE):
-                answers[place] = _half_of_a_merge(item)
+            if isinstance(item, Candidate) and item.step in _NODES_SAY:
+                answers[place] = _not_for_clients(item)
         await self._deny(shaped, answers)
         await self._recall(thread, shaped, answers)
         left = [place for place in range(len(bodies)) if place not in answers]
@@ -108,19 +108,20 @@ class Interface:
             self._waits -= 1
 
     async def _awaited(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
-        """Listens before it looks, so that an outcome in between is not missed."""
+        """Listens before it looks, so that an outcome in between is not missed. A run that is open has none yet."""
         async with self._stream.follow("journal", thread) as journal:
             recorded = await self._recorded(thread, sequence)
-            if recorded is not None:
-                return recorded
             try:
                 async with asyncio.timeout(min(seconds, self._limits.outcome_wait_seconds_max)):
-                    async for message in journal:
+                    while not _final(recorded):
+                        message = await anext(journal, None)
+                        if message is None:
+                            break
                         if message.sequence >= sequence:
-                            return await self._recorded(thread, sequence)
+                            recorded = await self._recorded(thread, sequence)
             except TimeoutError:
                 pass  # the feed may be behind the store
-        return await self._recorded(thread, sequence)
+        return recorded if _final(recorded) else await self._recorded(thread, sequence)
 
     async def _recorded(self, thread: str, sequence: int) -> Mapping[str, object] | None:
         """What the store says became of the sequence; None while it is not decided, or was no step of the thread."""
@@ -186,9 +187,25 @@ class Interface:
                 )
 
 
-def _half_of_a_merge(candidate: Candidate) -> Refused:
-    sentence = "a merge is two records next to each other: ask the node to merge (`relm thread merge`)"
-    return Refused(candidate, Refusal(Code.MERGE_UNPAIRED, GateName.LAWS, sentence))
+_MERGING = (
+    Code.MERGE_UNPAIRED,
+    "a merge is two records next to each other: ask the node to do it (`relm thread merge`)",
+)
+_NODES_SAY = {
+    CLOSE: _MERGING,
+    MERGE: _MERGING,
+    ANSWER: (Code.RUN_UNKNOWN, "a node answers for what it ran: publish the step, and wait for its outcome"),
+}
+"""Control records that nobody publishes through the interface, and what to do instead."""
+
+
+def _not_for_clients(candidate: Candidate) -> Refused:
+    code, sentence = _NODES_SAY[candidate.step]
+    return Refused(candidate, Refusal(code, GateName.LAWS, sentence))
+
+
+def _final(outcome: Mapping[str, object] | None) -> bool:
+    return outcome is not None and outcome["outcome"] != "opened"
 
 
 def _of(item: Candidate | Refused) -> Candidate:

@@ -70,11 +70,20 @@ class StepCommitted(Answer):
     transitions: list[Transition] = Field(description="What the step newly settled or superseded")
 
 
+class StepOpened(Answer):
+    """A step that runs outside its turn: every gate let it begin, and it has no outcome yet."""
+
+    outcome: Literal["opened"] = "opened"
+    thread: str
+    sequence: int = Field(description="Stream sequence of the step: ask for its outcome there")
+    repeated: bool = Field(description="Whether the step had been published before: nothing changed this time")
+
+
 class RecordApplied(Answer):
-    """A fork, merge, closing or resolution that took effect."""
+    """A fork, merge, closing or resolution that took effect, or an answer that let a run begin again."""
 
     outcome: Literal["applied"] = "applied"
-    record: str = Field(description="_fork, _merge, _close or _resolve")
+    record: str = Field(description="_fork, _merge, _close, _resolve or _answer")
     thread: str
     sequence: int = Field(description="Stream sequence of the record")
     repeated: bool = Field(description="Whether it had been published before: nothing changed this time")
@@ -95,6 +104,7 @@ class Published(Answer):
 
     accepted: StepAccepted
     committed: StepCommitted | None = Field(description="Null when not waited for, or not decided within the wait")
+    opened: StepOpened | None = Field(default=None, description="The step runs outside its turn: ask again later")
 
 
 class Health(Answer):

@@ -55,7 +55,9 @@ class Event(Answer):
     parents: list[str] = Field(description="Events it directly comes after")
     step_key: str = Field(description="JSON array of the step's source and id")
     payload: dict[str, object]
-    evidence: dict[str, str] = Field(description="Who published it, when, and the trace it is part of")
+    evidence: dict[str, str | int] = Field(
+        description="Who published it, when, the trace it is part of, hops from the first step"
+    )
 
 
 class Events(Answer):

@@ -13,7 +13,7 @@ from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
-from relmachine.observe.answers import Published, RecordApplied, StepRefused
+from relmachine.observe.answers import Published, RecordApplied, StepOpened, StepRefused
 from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
 from relmachine.observe.knowledge import normal_form_of
@@ -85,6 +85,8 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
             return Published(accepted=accepted, committed=None)
         if isinstance(outcome, StepRefused):
             raise ProblemError(outcome)
+        if isinstance(outcome, StepOpened):
+            return Published(accepted=accepted, committed=None, opened=outcome)
         return Published(accepted=accepted, committed=outcome)
 
 

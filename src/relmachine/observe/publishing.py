@@ -9,12 +9,20 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.verdicts import Refused
-from relmachine.observe.answers import RecordApplied, StepAccepted, StepCommitted, StepRefused, Transition, answer
+from relmachine.observe.answers import (
+    RecordApplied,
+    StepAccepted,
+    StepCommitted,
+    StepOpened,
+    StepRefused,
+    Transition,
+    answer,
+)
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
-Outcome = StepCommitted | RecordApplied | StepRefused
-"""What became of a step or a control record."""
+Outcome = StepCommitted | StepOpened | RecordApplied | StepRefused
+"""What became of a step or a control record, as far as it has come."""
 
 
 async def submit_one(node: NodeView, thread: str, body: Callable[[], Awaitable[bytes]]) -> StepAccepted | StepRefused:
@@ -57,8 +65,14 @@ async def outcome_of(
         # By its key: a fork or a merge brings many steps at one sequence.
         first = await reading.receipt(node.store, thread, cast(str, outcome["key"]))
         outcome = None if first is None else cast("dict[str, object]", orjson.loads(first.outcome))
+        if outcome is not None and outcome["outcome"] == "opened":
+            outcome = await node.outcome(thread, sequence, seconds)
     if outcome is None:
         return None
+    # A step that ran outside its turn has its outcome at the sequence of its answer.
+    sequence = cast(int, outcome["sequence"])
+    if outcome["outcome"] == "opened":
+        return StepOpened(thread=thread, sequence=sequence, repeated=repeated)
     if outcome["outcome"] == "refused":
         return await _refused(node, thread, sequence, repeated=repeated)
     if outcome["outcome"] == "applied":

@@ -1,9 +1,9 @@
 """A plan as JSON text, so that whoever reads the store understands it without the machine's file.
 
 `{machine, version, laws_digest, digest, matrix_digest, claims: [{name, requires, stable_saturation, stable_transfer,
-vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent, targets}], fields:
-[{name, type, reducer}], own_laws: [{name, text}]}`, `targets` and laws only where there are any. Claims and steps are
-named, not numbered; `dependent` lists the steps that a step depends on, `targets` those that it may propose.
+vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent, targets}],
+fields: [{name, type, reducer}], own_laws: [{name, text}]}`, `targets` and laws only where there are any. Claims and
+steps are named, not numbered; `dependent` lists the steps that a step depends on, `targets` those it may propose.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class EventLine:
     parents: tuple[str, ...]
     step_key: str
     payload: dict[str, object]
-    evidence: dict[str, str]
+    evidence: dict[str, str | int]
 
 
 async def events(
