@@ -24,7 +24,7 @@ from relmachine.observe.answers_reading import (
     Threads,
     Why,
 )
-from relmachine.observe.knowledge import element_of
+from relmachine.kernel.knowledge import element_of
 from relmachine.observe.lag import LISTED
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
