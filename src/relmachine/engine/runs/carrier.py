@@ -9,6 +9,7 @@ import orjson
 
 from relmachine.engine.outputs import Taken
 from relmachine.engine.runs.ended import End, RunEnded
+from relmachine.engine.runs.found import json_bytes
 from relmachine.engine.runs.forms import carry
 from relmachine.engine.runs.port import Carried, Keep, Models, RunRequest, ToolProcesses
 from relmachine.engine.runs.recorder import Recorder
@@ -114,7 +115,7 @@ class RunCarrier:
             passes=tuple(recorder.passes),
             usage=running.spending.usage(seconds),
         )
-        size = len(whole.model_dump_json())
+        size = json_bytes(whole)
         if size <= self._answer_bytes_max:
             return whole
         sentence = f"the answer has {size} bytes, more than {self._answer_bytes_max}: write or propose less"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
@@ -23,6 +24,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError
 
+from relmachine.algebra.identity import digest
 from relmachine.engine.runs.choice import Choice
 from relmachine.engine.runs.found import Found
 from relmachine.engine.runs.registry import too_large
@@ -54,6 +56,7 @@ class Conversation:
     tools: Sequence[ToolDefinition]
     messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
     texts: list[str] = field(default_factory=list[str])
+    terms: str = ""
 
     def tell(self, text: str) -> None:
         """Say something to the model."""
@@ -73,9 +76,7 @@ class Conversation:
 
     async def ask(self, running: Running, choice: Choice) -> Decision:
         """The model's next answer, through the recorder."""
-        tools = [canonical_text([tool.name, tool.description, tool.parameters_json_schema]) for tool in self.tools]
-        output = "" if self.output is None else canonical_text(normal_schema(self.output))
-        question = (self.instructions, output, str(len(tools)), *tools, *self.texts)
+        question = (self._terms(), *self.texts)
         place = len(running.recorder.decisions)
 
         async def found() -> Found:
@@ -95,15 +96,22 @@ class Conversation:
 
         return await running.recorder.see("model", choice.name, question, found)
 
+    def _terms(self) -> str:
+        """Digest of all that a model is told but for the messages."""
+        if not self.terms:
+            tools = [canonical_text([tool.name, tool.description, tool.parameters_json_schema]) for tool in self.tools]
+            output = "" if self.output is None else canonical_text(normal_schema(self.output))
+            self.terms = digest("terms", self.instructions, output, *tools)
+        return self.terms
+
     def _parameters(self) -> ModelRequestParameters:
         if self.output is None:
             return ModelRequestParameters(function_tools=list(self.tools))
-        schema, about = self.output.model_json_schema(), self.output.__doc__ or "Give the answer."
-        tool = ToolDefinition(name=OUTPUT_TOOL, parameters_json_schema=schema, description=about, kind="output")
+        tool, described = _described(self.output)
         return ModelRequestParameters(
             function_tools=list(self.tools),
             output_mode="auto",
-            output_object=OutputObjectDefinition(json_schema=schema, name=self.output.__name__, description=about),
+            output_object=described,
             output_tools=[tool],
             allow_text_output=False,
         )
@@ -116,6 +124,14 @@ class Conversation:
             before = self.messages[-1].parts
             self.messages.pop()
         self.messages.append(ModelRequest([*before, part], instructions=self.instructions or None))
+
+
+@lru_cache(maxsize=1024)
+def _described(output: type[BaseModel]) -> tuple[ToolDefinition, OutputObjectDefinition]:
+    """An output as models are told of it: as a tool, and as an object for those that take a schema."""
+    schema, about = output.model_json_schema(), output.__doc__ or "Give the answer."
+    tool = ToolDefinition(name=OUTPUT_TOOL, parameters_json_schema=schema, description=about, kind="output")
+    return tool, OutputObjectDefinition(json_schema=schema, name=output.__name__, description=about)
 
 
 def _found(response: ModelResponse, place: int, bytes_max: int) -> Found:

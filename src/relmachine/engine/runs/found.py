@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import BaseModel
+
 from relmachine.algebra.identity import digest
 from relmachine.kernel.answer import Decision
 
@@ -22,6 +24,11 @@ class Found:
     error: str = ""
     tokens: int = 0
     cost: float = 0.0
+
+
+def json_bytes(record: BaseModel) -> int:
+    """How large a record is in its message."""
+    return len(record.model_dump_json().encode())
 
 
 def seal_of(decision: Decision) -> str:

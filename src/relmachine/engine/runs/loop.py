@@ -56,17 +56,18 @@ def _ending(talk: Talk) -> Generator[None]:
         talk.over = ended
 
 
-def _after_decide(state: _State) -> str:
+# The ways are coroutines too: LangGraph would send plain functions to a thread.
+async def _after_decide(state: _State) -> str:
     if state["talk"].over is not None:
         return END
     return "invoke" if isinstance(state["talk"].turn, Calls) else "evaluate"
 
 
-def _after_invoke(state: _State) -> str:
+async def _after_invoke(state: _State) -> str:
     return END if state["talk"].over is not None else "evaluate"
 
 
-def _after_evaluate(state: _State) -> str:
+async def _after_evaluate(state: _State) -> str:
     return END if state["talk"].over is not None or isinstance(state["talk"].turn, Answered) else "decide"
 
 

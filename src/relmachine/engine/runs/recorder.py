@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from relmachine.algebra.identity import digest
 from relmachine.engine.runs.ended import End, RunEnded
-from relmachine.engine.runs.found import DecisionKind, Found, decision_of, seal_of
+from relmachine.engine.runs.found import DecisionKind, Found, decision_of, json_bytes, seal_of
 from relmachine.engine.runs.port import Divergence, Keep, Mode, RunRequest
 from relmachine.errors import Code
 from relmachine.kernel.answer import Decision, Pass, Reason
@@ -52,7 +52,9 @@ class Recorder:
         given = recorded is not None and (self._mode is not Mode.RESIMULATE or _repeatable(recorded, kind, asked))
         if recorded is not None and given:
             self._compare(recorded, kind, asked)
-            return await self._take(recorded)
+            await self._take(recorded)
+            self.check()
+            return recorded
         if self._mode is Mode.PLAYBACK:
             self.diverge("the record ends here", "", f"{kind} {name}")
         found = await ask()
@@ -65,7 +67,7 @@ class Recorder:
     def add(self, row: Pass) -> None:
         """Add a pass; its decisions are in the record already."""
         self.passes.append(row)
-        self._bytes += len(row.model_dump_json())
+        self._bytes += json_bytes(row)
         self.check()
 
     def check(self) -> None:
@@ -137,7 +139,7 @@ class Recorder:
     def _fitting(self, kind: DecisionKind, name: str, asked: str, found: Found) -> Decision:
         """The decision, or one that ends the run when the record would grow too large with it."""
         decision = decision_of(kind, name, asked, found)
-        size = len(decision.model_dump_json())
+        size = json_bytes(decision)
         if self._bytes + size + _END_BYTES <= self._bytes_max:
             return decision
         sentence = f"{size} more bytes do not fit into the record of {self._bytes_max}"
@@ -146,7 +148,7 @@ class Recorder:
 
     async def _take(self, decision: Decision) -> Decision:
         self.decisions.append(decision)
-        self._bytes += len(decision.model_dump_json())
+        self._bytes += json_bytes(decision)
         await self._keep_all()
         if decision.error.startswith(f"{Code.BUDGET_SPENT}: "):
             sentence = decision.error.partition(": ")[2]

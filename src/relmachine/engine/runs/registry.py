@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-import orjson
 from pydantic import ValidationError
 from pydantic_ai import Tool as ModelTool
 from pydantic_ai.tools import ToolDefinition
@@ -73,10 +73,10 @@ class Registry:
         try:
             values = tool.function_schema.validator.validate_json(arguments or "{}", strict=False)
             plain = from_json(arguments or "{}", allow_inf_nan=False)
-            text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode()
+            text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         except ValidationError as error:
             return Misuse(call_id, name, arguments, f"arguments of {name!r} are not valid: {problems(error)}")
-        except ValueError as error:  # what JSON cannot say: NaN, integers beyond 64 bits
+        except ValueError as error:  # JSON has neither NaN nor infinities
             return Misuse(call_id, name, arguments, f"arguments of {name!r} are not valid: {said(error)}")
         return Call(call_id, name, text, cast(dict[str, object], values))
 
@@ -87,7 +87,7 @@ class Registry:
             raise self._running.out_of_budget(over)
         decision = await self._running.recorder.see("tool", call.name, (call.arguments,), lambda: self._found(call))
         if call.name == PUBLISH and not decision.error and call.name not in self._declared:
-            arguments = orjson.loads(call.arguments)
+            arguments = from_json(call.arguments)
             self._running.propose(arguments["step"], arguments["data"])
         return decision
 
@@ -101,7 +101,7 @@ class Registry:
     async def _made(self, call: Call) -> object:
         declared = self._declared.get(call.name)
         if declared is not None and not declared.trusted:
-            return await self._running.processes.call(declared, orjson.loads(call.arguments))
+            return await self._running.processes.call(declared, from_json(call.arguments))
         function = getattr(self._own, call.name) if declared is None else declared.function
         outcome = await in_thread(lambda: _awaited(function(**call.values)))
         if isinstance(outcome, Raised):

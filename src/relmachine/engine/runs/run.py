@@ -7,7 +7,7 @@ the order in which they are made: gathering them changes nothing, and a playback
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from random import Random
@@ -16,8 +16,9 @@ from uuid import uuid4
 
 import orjson
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
+from relmachine.engine.runs.ended import RunEnded
 from relmachine.engine.runs.found import Found
 from relmachine.engine.runs.registry import Misuse
 from relmachine.engine.runs.running import Running
@@ -47,8 +48,8 @@ class Run:
     async def ask(self, prompt: str, output: None = None, *, model: str | None = None) -> str: ...
     async def ask(self, prompt: str, output: type[Output] | None = None, *, model: str | None = None) -> Output | str:
         """A model's answer, without tools: an `output`, or text. `model` names another than the step's."""
-        asked = self._agent.ask(prompt, output, _itself, tools=False, model=model)
-        return cast(Output, await asyncio.wrap_future(self._at_home(asked)))
+        asked = self._at_home(lambda: self._agent.ask(prompt, output, _itself, tools=False, model=model))
+        return cast(Output, await asyncio.wrap_future(asked))
 
     @overload
     async def agent(self, prompt: str, output: type[Output]) -> Output: ...
@@ -56,23 +57,23 @@ class Run:
     async def agent(self, prompt: str, output: None = None) -> str: ...
     async def agent(self, prompt: str, output: type[Output] | None = None) -> Output | str:
         """The same from the step's model with the step's tools."""
-        asked = self._agent.ask(prompt, output, _itself, tools=True)
-        return cast(Output, await asyncio.wrap_future(self._at_home(asked)))
+        asked = self._at_home(lambda: self._agent.ask(prompt, output, _itself, tools=True))
+        return cast(Output, await asyncio.wrap_future(asked))
 
     async def tool(self, name: str, /, **arguments: object) -> Any:
         """What a tool of the step gives, as plain JSON values.
 
         Errors: `tool_failed`, and what its own tools say, such as `undeclared_read`.
         """
-        return await asyncio.wrap_future(self._at_home(self._tool(name, to_json(arguments).decode())))
+        return await asyncio.wrap_future(self._at_home(lambda: self._tool(name, to_json(arguments).decode())))
 
     def now(self) -> datetime:
         """The time, in UTC; in a playback the time of then."""
-        return datetime.fromisoformat(self._at_home(self._seen("time", "now")).result())
+        return datetime.fromisoformat(self._at_home(lambda: self._seen("time", "now")).result())
 
     def new_id(self) -> str:
         """An id that nobody else has; in a playback the same one again."""
-        return self._at_home(self._seen("id", "id")).result()
+        return self._at_home(lambda: self._seen("id", "id")).result()
 
     def random(self) -> Random:
         """The one generator of this run, seeded by its frozen plan."""
@@ -85,13 +86,15 @@ class Run:
         """
         self._running.propose(step, payload)
 
-    def _at_home(self, asked: Coroutine[Any, Any, _Given]) -> Future[_Given]:
-        """Do it in the node's loop, when the calls before it are done."""
+    def _at_home(self, ask: Callable[[], Coroutine[Any, Any, _Given]]) -> Future[_Given]:
+        """Do it in the node's loop, when the calls before it are done. Raises `RunEnded` when the run has ended."""
 
         async def in_turn() -> _Given:
             async with self._turn:
-                return await asked
+                return await ask()
 
+        if self._running.recorder.end is not None:  # not worth a way home for a closure that does not take the hint
+            raise RunEnded(self._running.recorder.end)
         return asyncio.run_coroutine_threadsafe(in_turn(), self._home)
 
     async def _tool(self, name: str, arguments: str) -> object:
@@ -102,7 +105,7 @@ class Run:
         if decision.error:
             code, _, sentence = decision.error.partition(": ")
             raise RelmError(Code(code), sentence, tool=name)
-        return orjson.loads(decision.value)
+        return from_json(decision.value)
 
     async def _seen(self, kind: Any, name: str) -> str:
         async def found() -> Found:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
+from pydantic import ValidationError
+
 from relmachine.engine.runs.choice import Choice
 from relmachine.engine.runs.conversation import Conversation
 from relmachine.engine.runs.ended import RunEnded
 from relmachine.engine.runs.passes import Passes, Result
 from relmachine.engine.runs.reading import Accept, Answered, Calls, Invalid, Read, read
-from relmachine.engine.runs.registry import Misuse, Registry
+from relmachine.engine.runs.registry import Misuse, Registry, problems
 from relmachine.engine.runs.running import Running
 from relmachine.errors import Code
 from relmachine.kernel.answer import Decision, Reason
@@ -48,8 +50,14 @@ class Talk:
         decision = await self._conversation.ask(self._running, self._choice)
         self.turn, self._results = decision, []
         if not decision.error:
-            response = self._conversation.hear(decision.value)
-            self.turn = read(response, self._conversation.output, self._accept, self._tools)
+            self.turn = self._read(decision.value)
+
+    def _read(self, value: str) -> Read:
+        try:
+            response = self._conversation.hear(value)
+        except ValidationError as error:
+            return Invalid(f"your answer could not be read: {problems(error)}")
+        return read(response, self._conversation.output, self._accept, self._tools)
 
     async def invoke(self) -> None:
         """Make the calls that can be made, one after the other, and tell the model what each gave."""
