@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -90,6 +91,10 @@ class Conversation:
                 )
             except RelmError as error:
                 return Found(error=f"{error.code}: {error.sentence}")
+            except asyncio.CancelledError as error:
+                if _is_cancelled():
+                    raise
+                return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
             except Exception as error:  # a provider's client may raise anything: it is what the run saw
                 return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
             return _found(response, place, running.limits.answer_text_bytes_max)
@@ -124,6 +129,12 @@ class Conversation:
             before = self.messages[-1].parts
             self.messages.pop()
         self.messages.append(ModelRequest([*before, part], instructions=self.instructions or None))
+
+
+def _is_cancelled() -> bool:
+    """Whether it is this task that somebody cancels, and not a client that cancels something of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @lru_cache(maxsize=1024)

@@ -39,7 +39,10 @@ async def _with_run(running: Running, closure: Callable[..., object], payload: o
     def begin() -> Coroutine[Any, Any, object]:
         return cast(Coroutine[Any, Any, object], closure(payload, view, run))
 
-    return await awaited_in_thread(begin)
+    try:
+        return await awaited_in_thread(begin)
+    finally:
+        run.leave()
 
 
 async def _answered(running: Running, prompt: object) -> Taken:

@@ -40,7 +40,13 @@ class Run:
         self._running, self._agent = running, agent
         self._home = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
+        self._calls: set[asyncio.Task[Any]] = set()
         self._random = Random(running.request.frozen.seed)
+
+    def leave(self) -> None:
+        """Called in the node's loop when the closure is over, or given up: what it still asks is cancelled."""
+        for task in self._calls:
+            task.cancel()
 
     @overload
     async def ask(self, prompt: str, output: type[Output], *, model: str | None = None) -> Output: ...
@@ -90,6 +96,10 @@ class Run:
         """Do it in the node's loop, when the calls before it are done. Raises `RunEnded` when the run has ended."""
 
         async def in_turn() -> _Given:
+            task = asyncio.current_task()
+            assert task is not None, "a coroutine runs in a task"
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
             async with self._turn:
                 return await ask()
 

@@ -114,7 +114,7 @@ def incidents(effects: Effects | None = None, budget: Budget | None = None) -> M
 
     @machine.process(writes=[notes])
     def verify(step: Check, view: View) -> Section:
-        return Section({notes: step.host})
+        return Section({"notes": step.host})
 
     @machine.procedure(output=Way, model="default", targets=["report", "verify"], budget=limits)
     def route(step: Incident, view: View) -> str:

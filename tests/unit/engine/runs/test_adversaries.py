@@ -4,6 +4,7 @@ free-form is executed, and the record alone gives the same answer. Method: model
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,6 +118,14 @@ VICES = [
     Vice("errors for ever", scripted(UNAVAILABLE), Reason.FATAL, "model_failed", "fail " * 3, step="alone"),
     Vice("errors, then right", scripted(UNAVAILABLE, UNAVAILABLE, GOOD), Reason.DONE, passes="fail fail answer"),
     Vice("a model that is a bug", scripted(KeyError("x")), Reason.FATAL, "model_failed", "fail " * 3, step="alone"),
+    Vice(
+        "a model that cancels itself",
+        scripted(asyncio.CancelledError()),
+        Reason.FATAL,
+        "model_failed",
+        "fail " * 3,
+        step="alone",
+    ),
     Vice("an undeclared target", scripted(final(goto="hypothesise")), Reason.FATAL, "run_failed", "retry " * 3, step="route"),
     Vice("an invented target", scripted(final(goto="rm -rf /")), Reason.FATAL, "run_failed", "retry " * 3, step="route"),
     Vice(

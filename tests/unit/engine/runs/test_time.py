@@ -79,7 +79,7 @@ def hanging(gate: Event, budget: Budget = SHORT) -> Machine:
     @machine.process(durable=True, writes=[done])
     def compute(step: Nothing, view: View) -> Section:
         gate.wait()
-        return Section({done: "at last"})
+        return Section({"done": "at last"})
 
     @machine.derivation(writes=[done], budget=budget)
     async def wait(step: Nothing, view: View, run: Run) -> Section:
