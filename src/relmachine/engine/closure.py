@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import cast
 
 from relmachine.engine.folds import FieldFold
+from relmachine.engine.outputs import taken
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.plan import Plan, StepPlan
-from relmachine.machine.section import contributions
 from relmachine.machine.view import View, visible_claims
 
 
@@ -31,7 +31,7 @@ def call(
         values = {name: fold.value() for name, fold in seen.items()}
         claims, visible = _visible(plan, step.index)
         view = View(step.name, step.read_fields, values, claims, frozenset(plan.claim_names(visible & effective)))
-        return contributions(plan, step, closure(payload, view))
+        return taken(plan, step, closure(payload, view))[0]
     except RelmError as error:
         return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
     except BaseException as error:  # closures run in a worker thread: no cancellation and no signal arrives here

@@ -41,7 +41,9 @@ def coroutines(effects: Effects | None = None) -> Machine:
         """Always fails."""
         raise ValueError("out of order")
 
-    @machine.derivation(asserts=[found], writes=[log], tools=[look, broken, "settled", "publish"], targets=["report", "verify"])
+    @machine.derivation(
+        asserts=[found], writes=[log], tools=[look, broken, "settled", "publish"], targets=["report", "verify"]
+    )
     async def investigate(step: Incident, view: View, run: Run) -> Section:
         """Be thorough."""
         seen.called.append("investigate")

@@ -91,7 +91,18 @@ def incidents(effects: Effects | None = None, budget: Budget | None = None) -> M
         seen.gate.wait()
         return "at last"
 
-    tools = [look, broken, large, stuck, machine.tool(trusted=False)(outside), "normalize", "saturate", "transfer", "settled", "publish"]
+    tools = [
+        look,
+        broken,
+        large,
+        stuck,
+        machine.tool(trusted=False)(outside),
+        "normalize",
+        "saturate",
+        "transfer",
+        "settled",
+        "publish",
+    ]
 
     @machine.derivation(
         asserts=[proposed],

@@ -68,11 +68,26 @@ VICES = [
         "retry " * 3,
         called=(),
     ),
-    Vice("arguments that are no object", scripted(call("look", "[1]")), Reason.FATAL, "run_failed", "retry " * 3, called=()),
-    Vice("NaN as argument", scripted(call("look", '{"service": "a", "depth": NaN}')), Reason.FATAL, "run_failed", called=()),
+    Vice(
+        "arguments that are no object",
+        scripted(call("look", "[1]")),
+        Reason.FATAL,
+        "run_failed",
+        "retry " * 3,
+        called=(),
+    ),
+    Vice(
+        "NaN as argument",
+        scripted(call("look", '{"service": "a", "depth": NaN}')),
+        Reason.FATAL,
+        "run_failed",
+        called=(),
+    ),
     Vice("an unknown tool", scripted(call("rm", {"path": "/"})), Reason.FATAL, "run_failed", "retry " * 3, called=()),
     Vice("arguments of wrong types", scripted(call("look", {"service": 7})), Reason.FATAL, "run_failed", called=()),
-    Vice("undeclared arguments", scripted(call("look", {"service": "a", "x": 1})), Reason.FATAL, "run_failed", called=()),
+    Vice(
+        "undeclared arguments", scripted(call("look", {"service": "a", "x": 1})), Reason.FATAL, "run_failed", called=()
+    ),
     Vice("malformed, then right", scripted(call("look", "{"), GOOD), Reason.DONE, passes="retry answer", called=()),
     Vice("output without its members", scripted(final(sure=True)), Reason.FATAL, "run_failed", "retry " * 3),
     Vice("output with more members", scripted(final(cause="a", also="b")), Reason.FATAL, "run_failed", "retry " * 3),
@@ -106,7 +121,9 @@ VICES = [
     Vice("lone surrogates", scripted(prose("\ud800")), Reason.FATAL, "run_failed", "retry " * 3),
     Vice("a tool that gives 10 MB", scripted(call("large")), Reason.NO_PROGRESS, "run_stuck", "call " * 4),
     Vice("a tool that raises", scripted(call("broken", {"service": "a"}), GOOD), Reason.DONE, passes="call answer"),
-    Vice("the same call repeated", scripted(call("look", {"service": "a"})), Reason.NO_PROGRESS, "run_stuck", "call " * 4),
+    Vice(
+        "the same call repeated", scripted(call("look", {"service": "a"})), Reason.NO_PROGRESS, "run_stuck", "call " * 4
+    ),
     Vice("alternating calls", alternating, Reason.NO_PROGRESS, "run_stuck", "call " * 5),
     Vice(
         "misuse between equal calls",
@@ -126,13 +143,27 @@ VICES = [
         "fail " * 3,
         step="alone",
     ),
-    Vice("an undeclared target", scripted(final(goto="hypothesise")), Reason.FATAL, "run_failed", "retry " * 3, step="route"),
-    Vice("an invented target", scripted(final(goto="rm -rf /")), Reason.FATAL, "run_failed", "retry " * 3, step="route"),
     Vice(
-        "a target that needs a payload", scripted(final(goto="verify"), final(goto="report")), Reason.DONE,
-        passes="retry answer", step="route",
+        "an undeclared target",
+        scripted(final(goto="hypothesise")),
+        Reason.FATAL,
+        "run_failed",
+        "retry " * 3,
+        step="route",
     ),
-    Vice("publishing what is not declared", scripted(call("publish", {"step": "gossip", "data": {}}), GOOD), Reason.DONE),
+    Vice(
+        "an invented target", scripted(final(goto="rm -rf /")), Reason.FATAL, "run_failed", "retry " * 3, step="route"
+    ),
+    Vice(
+        "a target that needs a payload",
+        scripted(final(goto="verify"), final(goto="report")),
+        Reason.DONE,
+        passes="retry answer",
+        step="route",
+    ),
+    Vice(
+        "publishing what is not declared", scripted(call("publish", {"step": "gossip", "data": {}}), GOOD), Reason.DONE
+    ),
     Vice(
         "publishing a wrong payload",
         scripted(call("publish", {"step": "verify", "data": {"port": 1}}), GOOD),
@@ -146,7 +177,15 @@ VICES = [
         "run_failed",
         called=(),
     ),
-    Vice("too many tokens", scripted(paid(call("rm"), 600)), Reason.BUDGET, "budget_spent", "retry retry", Budget(tokens=1000), step="alone"),
+    Vice(
+        "too many tokens",
+        scripted(paid(call("rm"), 600)),
+        Reason.BUDGET,
+        "budget_spent",
+        "retry retry",
+        Budget(tokens=1000),
+        step="alone",
+    ),
     Vice("too many tool calls", endless, Reason.BUDGET, "budget_spent", "call call call", Budget(tool_calls=3)),
     Vice(
         "many calls at once",

@@ -28,7 +28,9 @@ def recorded() -> tuple[Scene, Answer]:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-@pytest.mark.parametrize("change", [{"value": '"?"'}, {"asked": "0" * 64}, {"tokens": 7}, {"error": "x: y"}, {"name": "n"}])
+@pytest.mark.parametrize(
+    "change", [{"value": '"?"'}, {"asked": "0" * 64}, {"tokens": 7}, {"error": "x: y"}, {"name": "n"}]
+)
 def test_an_edited_decision_is_found_where_it_is(place: int, change: dict[str, Any]) -> None:
     scene, answer = recorded()
     decisions = list(answer.decisions)
