@@ -8,8 +8,9 @@ from time import monotonic
 import orjson
 
 from relmachine.engine.outputs import Taken
+from relmachine.engine.runs.decisions import json_bytes
+from relmachine.engine.runs.differences import Difference
 from relmachine.engine.runs.ended import End, RunEnded
-from relmachine.engine.runs.found import json_bytes
 from relmachine.engine.runs.forms import carry
 from relmachine.engine.runs.port import Carried, Keep, Models, RunRequest, ToolProcesses
 from relmachine.engine.runs.recorder import Recorder
@@ -132,7 +133,7 @@ def _check_frozen(running: Running) -> None:
     for name in _COMPARED:
         then, here = getattr(frozen, name), getattr(now, name)
         if then != here:
-            running.recorder.diverge(f"the frozen plan has another {name!r}", str(then), str(here))
+            running.recorder.diverge(Difference(f"the frozen plan has another {name!r}", str(then), str(here)))
 
 
 def _failure(end: End) -> Failure:

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from relmachine.engine.outputs import Taken, bounded, taken
 from relmachine.engine.runs.ended import RunEnded
-from relmachine.engine.runs.running import Running, said
+from relmachine.engine.runs.running import Running
 from relmachine.engine.runs.threads import Raised, Returned, awaited_in_thread, in_thread
+from relmachine.engine.runs.words import said
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import Reason
 

@@ -10,7 +10,8 @@ from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_core import to_json
 
 from relmachine.engine.runs.conversation import OUTPUT_TOOL
-from relmachine.engine.runs.registry import Call, Misuse, Registry, problems
+from relmachine.engine.runs.registry import Call, Misuse, Registry
+from relmachine.engine.runs.words import problems
 from relmachine.errors import RelmError
 
 Accept = Callable[[BaseModel], object]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from relmachine.algebra.identity import digest
+from relmachine.engine.runs.decisions import DecisionKind, Found, decision_of, json_bytes
+from relmachine.engine.runs.differences import Difference, answer_differs, question_differs, repeatable
 from relmachine.engine.runs.ended import End, RunEnded
-from relmachine.engine.runs.found import DecisionKind, Found, decision_of, json_bytes, seal_of
 from relmachine.engine.runs.port import Divergence, Keep, Mode, RunRequest
 from relmachine.errors import Code
 from relmachine.kernel.answer import Decision, Pass, Reason
@@ -49,20 +50,20 @@ class Recorder:
         asked = self._asked(kind, name, *question)
         place = len(self.decisions)
         recorded = self._recorded[place] if place < len(self._recorded) else None
-        given = recorded is not None and (self._mode is not Mode.RESIMULATE or _repeatable(recorded, kind, asked))
+        given = recorded is not None and (self._mode is not Mode.RESIMULATE or repeatable(recorded, kind, asked))
         if recorded is not None and given:
-            self._compare(recorded, kind, asked)
+            self._differ(question_differs(recorded, kind, asked))
             await self._take(recorded)
             self.check()
             return recorded
         if self._mode is Mode.PLAYBACK:
-            self.diverge("the record ends here", "", f"{kind} {name}")
+            self.diverge(Difference("the record ends here", "", f"{kind} {name}"))
         found = await ask()
         self.check()
-        decision = await self._take(self._fitting(kind, name, asked, found))
+        decision = self._fitting(kind, name, asked, found)
         if self._mode is Mode.RESIMULATE and not self.divergences:
-            self._note(recorded, decision)
-        return decision
+            self._differ(answer_differs(recorded, decision))
+        return await self._take(decision)
 
     def add(self, row: Pass) -> None:
         """Add a pass; its decisions are in the record already."""
@@ -76,14 +77,16 @@ class Recorder:
             raise RunEnded(self.end)
         place = len(self.decisions)
         recorded = self._recorded[place] if place < len(self._recorded) else None
-        if recorded is not None and self._mode is not Mode.RESIMULATE and recorded == self._deadline():
+        if recorded is None or recorded.name != DEADLINE or self._mode is Mode.RESIMULATE:
+            return
+        if recorded == self._deadline():
             self.decisions.append(recorded)
             raise self.ended(_out_of_time())
 
     async def time_out(self) -> None:
         """The wall seconds are spent: the record ends with that. Passes so far say where, for a playback."""
         if self.end is None and self._mode is Mode.PLAYBACK:
-            self.end = self._diverged("the run does not come to an end", "an answer", "nothing")
+            self.end = self._diverged(Difference("the run does not come to an end", "an answer", "nothing"))
         if self.end is None:
             self.end = _out_of_time()
             self.decisions.append(self._deadline())
@@ -98,7 +101,7 @@ class Recorder:
         place = len(self.decisions)
         if not self.divergences and place < len(self._recorded):
             left = self._recorded[place]
-            end = self._diverged("the run ends here", f"{left.kind} {left.name}", "")
+            end = self._diverged(Difference("the run ends here", f"{left.kind} {left.name}", ""))
             self.end = self.end if self._mode is Mode.RESIMULATE else end
         return self.divergences
 
@@ -107,34 +110,23 @@ class Recorder:
         self.end = end
         return RunEnded(end)
 
-    def diverge(self, what: str, recorded: str, found: str) -> None:
+    def diverge(self, difference: Difference) -> None:
         """Note a difference from the record and end the run, unless it is simulated anew. Raises `RunEnded`."""
-        end = self._diverged(what, recorded, found)
+        end = self._diverged(difference)
         if self._mode is not Mode.RESIMULATE:
             raise self.ended(end)
 
-    def _diverged(self, what: str, recorded: str, found: str) -> End:
+    def _differ(self, difference: Difference | None) -> None:
+        if difference is not None:
+            self.diverge(difference)
+
+    def _diverged(self, difference: Difference) -> End:
         place = len(self.decisions)
-        self.divergences.append(Divergence(place, what, recorded[:_SHOWN], found[:_SHOWN]))
-        sentence = f"carried out again, the run differs from its record at decision {place}: {what}"
+        self.divergences.append(
+            Divergence(place, difference.what, difference.recorded[:_SHOWN], difference.found[:_SHOWN])
+        )
+        sentence = f"carried out again, the run differs from its record at decision {place}: {difference.what}"
         return End(Reason.FATAL, Code.RUN_DIVERGED, sentence, {"place": place})
-
-    def _compare(self, recorded: Decision, kind: str, asked: str) -> None:
-        if recorded.seal != seal_of(recorded):
-            self.diverge("the decision was edited", recorded.seal, seal_of(recorded))
-        if (recorded.kind, recorded.asked) != (kind, asked):
-            self.diverge("something else is asked", f"{recorded.kind} {recorded.asked}", f"{kind} {asked}")
-
-    def _note(self, recorded: Decision | None, decision: Decision) -> None:
-        """The first difference of a run that is simulated anew."""
-        self.decisions.pop()  # places count up to, not past, the decision
-        if recorded is None:
-            self.diverge("the record ends here", "", f"{decision.kind} {decision.name}")
-        elif recorded.asked != decision.asked:
-            self.diverge("something else is asked", recorded.asked, decision.asked)
-        elif (recorded.value, recorded.error) != (decision.value, decision.error):
-            self.diverge("something else came", recorded.error or recorded.value, decision.error or decision.value)
-        self.decisions.append(decision)
 
     def _fitting(self, kind: DecisionKind, name: str, asked: str, found: Found) -> Decision:
         """The decision, or one that ends the run when the record would grow too large with it."""
@@ -180,8 +172,3 @@ class Recorder:
 
 def _out_of_time() -> End:
     return End(Reason.BUDGET, Code.BUDGET_SPENT, "the wall seconds of the run are spent: give it more, or less to do")
-
-
-def _repeatable(recorded: Decision, kind: str, asked: str) -> bool:
-    """Whether a simulation takes it from the record: times and ids are given, not answered."""
-    return kind in ("time", "id") and recorded.asked == asked

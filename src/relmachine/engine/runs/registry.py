@@ -14,17 +14,14 @@ from pydantic_ai import Tool as ModelTool
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from relmachine.algebra.identity import digest_bytes
-from relmachine.engine.runs.found import Found
+from relmachine.engine.runs.decisions import Found
 from relmachine.engine.runs.own_tools import PUBLISH, OwnTools
-from relmachine.engine.runs.running import Running, said
+from relmachine.engine.runs.running import Running
 from relmachine.engine.runs.threads import Raised, in_thread
+from relmachine.engine.runs.words import problems, said, too_large
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import Decision
 from relmachine.machine.runs import Tool
-
-PROBLEMS_SHOWN = 8
-"""Problems of one call that go back to a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +106,6 @@ class Registry:
                 raise outcome.error
             raise RelmError(Code.TOOL_FAILED, f"tool {call.name!r} raised {said(outcome.error)}")
         return outcome.value
-
-
-def problems(error: ValidationError) -> str:
-    """What does not fit, for a model to correct: place and message, without the values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)[:PROBLEMS_SHOWN]
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'all'}: {item['msg']}" for item in found)
-
-
-def too_large(what: str, content: bytes, bytes_max: int) -> str:
-    """The error that stands for content which is not kept."""
-    size, name = len(content), digest_bytes(content)
-    return (
-        f"{Code.LIMIT_EXCEEDED}: {what} has {size} bytes, more than {bytes_max}: it is not kept; its SHA-256 is {name}"
-    )
 
 
 def _result(value: object, bytes_max: int) -> Found:

@@ -18,8 +18,8 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 
+from relmachine.engine.runs.decisions import Found
 from relmachine.engine.runs.ended import RunEnded
-from relmachine.engine.runs.found import Found
 from relmachine.engine.runs.registry import Misuse
 from relmachine.engine.runs.running import Running
 from relmachine.errors import Code, RelmError

@@ -15,9 +15,6 @@ from relmachine.kernel.answer import FollowUp, Reason
 from relmachine.kernel.limits import Limits
 from relmachine.machine.runs import RunPlan
 
-ERROR_CHARACTERS = 500
-"""How much of what an error of somebody else's code says is kept."""
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -57,12 +54,3 @@ class Running:
     def out_of_budget(self, what: str) -> RunEnded:
         """The same when `what` is spent."""
         return self.ended(Reason.BUDGET, Code.BUDGET_SPENT, f"{what}: give the run more, or less to do")
-
-
-def said(error: BaseException) -> str:
-    """What an error of somebody else's code says, as text that can be stored."""
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except Exception:  # its own __str__ may raise anything
-        text = type(error).__name__
-    return text[:ERROR_CHARACTERS].encode("utf-8", "replace").decode()

@@ -11,8 +11,9 @@ from relmachine.engine.runs.conversation import Conversation
 from relmachine.engine.runs.ended import RunEnded
 from relmachine.engine.runs.passes import Passes, Result
 from relmachine.engine.runs.reading import Accept, Answered, Calls, Invalid, Read, read
-from relmachine.engine.runs.registry import Misuse, Registry, problems
+from relmachine.engine.runs.registry import Misuse, Registry
 from relmachine.engine.runs.running import Running
+from relmachine.engine.runs.words import problems
 from relmachine.errors import Code
 from relmachine.kernel.answer import Decision, Reason
 

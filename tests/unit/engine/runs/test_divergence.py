@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from relmachine.engine.runs.found import seal_of
+from relmachine.engine.runs.decisions import seal_of
 from relmachine.engine.runs.port import Mode
 from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.frozen import Frozen
