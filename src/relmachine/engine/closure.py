@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from relmachine.engine.outputs import Taken, taken
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.advance import Contributions
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.folds import FieldFold
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.kernel.views import seen as seen_by
 from relmachine.machine.plan import Plan, StepPlan
-from relmachine.machine.section import contributions
 from relmachine.machine.view import View
 
 
 def call(
     plan: Plan, step: StepPlan, candidate: Candidate, seen: Mapping[str, FieldFold], effective: int
-) -> Contributions | Refusal:
-    """What the closure of `step` contributes.
+) -> Taken | Refusal:
+    """What the closure of `step` contributes and proposes.
 
     `seen` holds the folds of the fields it declares to read and that something contributed to, `effective` masks the
     effective claims. A closure that raises, looks at what it did not declare, or returns something else than its
@@ -29,7 +28,7 @@ def call(
     try:
         payload = step.payload_model.model_validate_json(candidate.payload)
         values = {name: fold.value() for name, fold in seen.items()}
-        return contributions(plan, step, closure(payload, seen_by(plan, step, values, effective)))
+        return taken(plan, step, closure(payload, seen_by(plan, step, values, effective)))
     except RelmError as error:
         return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
     except BaseException as error:  # closures run in a worker thread: no cancellation and no signal arrives here

@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from relmachine.engine.job import Job
-from relmachine.kernel.advance import Contributions
+from relmachine.engine.outputs import Taken
 from relmachine.kernel.verdicts import Refusal
 
 STEPS_PER_TASK_MAX = 128
@@ -35,7 +35,7 @@ class RunState(TypedDict):
     tier: int
     taken: int
     ready: list[Place]
-    results: Annotated[list[tuple[Place, Contributions | Refusal]], operator.add]
+    results: Annotated[list[tuple[Place, Taken | Refusal]], operator.add]
 
 
 class Chunk(TypedDict):
@@ -55,7 +55,7 @@ def run_tiers(jobs: Sequence[Job]) -> None:
 def _next_tier(state: RunState) -> dict[str, object]:
     """Settle the tier that ran, then go on to the next one that has something to compute."""
     jobs, tier, results = state["jobs"], state["tier"], state["results"]
-    found: dict[int, dict[int, Contributions | Refusal]] = {}
+    found: dict[int, dict[int, Taken | Refusal]] = {}
     for (number, index), result in results[state["taken"] :]:
         found.setdefault(number, {})[index] = result
     ready: list[Place] = []

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from relmachine.algebra.traces import tiers
 from relmachine.engine.closure import call
+from relmachine.engine.outputs import Taken
 from relmachine.kernel.advance import Contributions
+from relmachine.kernel.answer import FollowUp
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.folds import FieldFold, fold_of
 from relmachine.kernel.standing import effective
@@ -18,7 +20,7 @@ from relmachine.machine.plan import Plan, Reducer, StepPlan
 
 @dataclass(slots=True)
 class Job:
-    """Runs a case's computed steps. `outputs` and `failures` are filled in place, by index into `steps`.
+    """Runs a case's computed steps. `outputs`, `follow_ups` and `failures` are filled in place, by index into `steps`.
 
     A closure sees its causal past only. Every step that writes what it reads, or touches a claim it looks at, depends
     on it, so after all earlier tiers have run exactly the right things are there and nothing it reads can still change.
@@ -30,6 +32,7 @@ class Job:
     steps: Sequence[Candidate]
     order: Sequence[int]
     outputs: dict[int, Contributions]
+    follow_ups: dict[int, tuple[FollowUp, ...]]
     failures: dict[int, Refusal]
     by_tier: list[list[int]] = field(init=False)
     values: dict[str, FieldFold] = field(init=False)
@@ -67,20 +70,20 @@ class Job:
                 ready.append(index)
         return ready
 
-    def run(self, index: int) -> Contributions | Refusal:
-        """What the step's closure contributes, or why it does not. Changes nothing: steps of a tier may run at once."""
+    def run(self, index: int) -> Taken | Refusal:
+        """What the step's closure gives, or why it does not. Changes nothing: steps of a tier may run at once."""
         kind = self._type(index)
         seen = {name: self.values[name] for name in kind.read_fields if name in self.values}
         return call(self.plan, kind, self.steps[index], seen, effective(self.plan, self.standing & ~self.vetoed))
 
-    def settle_tier(self, tier: int, results: Mapping[int, Contributions | Refusal]) -> None:
+    def settle_tier(self, tier: int, results: Mapping[int, Taken | Refusal]) -> None:
         """Take the results of `tier`, then let the next tiers see what its steps did."""
         for index, result in results.items():
             if isinstance(result, Refusal):
                 self.failures[index] = result
                 self.doubtful |= self.plan.dependent[self._type(index).index]
             else:
-                self.outputs[index] = result
+                self.outputs[index], self.follow_ups[index] = result
         for index in self.by_tier[tier]:
             if index in self.outputs and index not in self.failures:
                 self._apply(index)

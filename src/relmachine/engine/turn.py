@@ -17,6 +17,7 @@ from relmachine.engine.own_laws import Judged
 from relmachine.gates.own_law_scene import Sighting
 from relmachine.gates.port import LawCase, LawGate, OwnLawCase, OwnLawGate
 from relmachine.kernel.advance import Contributions
+from relmachine.kernel.answer import FollowUp
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.folds import FieldFold
 from relmachine.kernel.limits import Limits
@@ -99,6 +100,7 @@ class _Trial:
             for index, (step, kind) in enumerate(zip(case.steps, self.types, strict=True))
             if not kind.computed
         }
+        self.follow_ups: dict[int, tuple[FollowUp, ...]] = {}
         self.failures: dict[int, Refusal] = {
             index: case.withdrawn[step.sequence]
             for index, step in enumerate(case.steps)
@@ -177,6 +179,7 @@ class _Trial:
             steps=self.case.steps,
             order=[index for index in range(len(self.types)) if self.admitted(index)],
             outputs=self.outputs,
+            follow_ups=self.follow_ups,
             failures=self.failures,
         )
 
@@ -188,7 +191,7 @@ class _Trial:
             if refusal is not None:
                 decided.append(Refused(step, refusal))
             elif index in self.outputs and not self._open(index):
-                decided.append(Admitted(step, self.outputs[index]))
+                decided.append(Admitted(step, self.outputs[index], self.follow_ups.get(index, ())))
             else:
                 break
         return decided

@@ -35,7 +35,8 @@ class Decision(Record):
     """One thing that the run saw and that it could not know beforehand.
 
     `asked` is the digest of what was asked (`algebra.identity.digest("asked", …)`), `value` the JSON text of what came,
-    empty when `error` says what came instead. `tokens` and `cost` (US dollars) are a model's.
+    empty when `error` says what came instead. `tokens` and `cost` (US dollars) are a model's. `seal` is the digest of
+    all the rest, so that an edit of any of it shows where it was made.
     """
 
     kind: Literal["model", "tool", "time", "id"]
@@ -45,6 +46,7 @@ class Decision(Record):
     error: Annotated[str, Field(max_length=1000)] = ""
     tokens: _Count = 0
     cost: Annotated[float, Field(ge=0)] = 0.0
+    seal: Annotated[str, Field(max_length=64)] = ""
 
 
 class Pass(Record):

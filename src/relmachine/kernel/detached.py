@@ -144,7 +144,7 @@ def _answer_rows(record: Candidate, run: OpenRun, answer: Answer) -> RunRows:
         answers=(AnswerRow(*at, record.sequence, answer.reason, digest, said(answer)),),
         plans=(FrozenRow(digest, answer.plan),),
         decisions=tuple(
-            DecisionRow(*at, place, one.kind, one.name, one.asked, one.value, one.error, one.tokens, one.cost)
+            DecisionRow(*at, place, one.kind, one.name, one.asked, one.value, one.error, one.tokens, one.cost, one.seal)
             for place, one in enumerate(answer.decisions)
         ),
         iterations=tuple(

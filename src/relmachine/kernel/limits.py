@@ -41,6 +41,8 @@ class Limits:
     own_law_cpu_seconds_max: float = 1.0
     own_law_wall_seconds_max: float = 60.0
     own_law_memory_bytes_max: int = 512 * 1024 * 1024
+    answer_text_bytes_max: int = 64 * 1024
+    run_record_bytes_max: int = 192 * 1024
     fiber_table_elements_max: int = 64
     section_snapshot_every: int = 256
     query_rows_max: int = 10_000

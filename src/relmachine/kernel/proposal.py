@@ -229,6 +229,7 @@ class DecisionRow(NamedTuple):
     error: str
     tokens: int
     cost: float
+    seal: str
 
 
 class IterationRow(NamedTuple):

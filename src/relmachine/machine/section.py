@@ -1,8 +1,8 @@
-"""What a closure returns: one contribution for each field it writes."""
+"""What a closure returns: one contribution for each field it writes, and the steps that it proposes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan, StepPlan
@@ -10,18 +10,28 @@ from relmachine.machine.values import value_text
 
 
 class Section:
-    """Contributions of one step by field. A value of None contributes nothing."""
+    """Contributions of one step by field. A value of None contributes nothing.
 
-    __slots__ = ("values",)
+    `propose` lists follow-up steps for the same thread as (step, payload); each is one of the step's `targets`.
+    """
 
-    def __init__(self, values: Mapping[str, object] | None = None) -> None:
+    __slots__ = ("proposes", "values")
+
+    def __init__(
+        self,
+        values: Mapping[str, object] | None = None,
+        *,
+        propose: Sequence[tuple[str, Mapping[str, object]]] = (),
+    ) -> None:
         self.values: Mapping[str, object] = {} if values is None else dict(values)
+        self.proposes: tuple[tuple[str, Mapping[str, object]], ...] = tuple(propose)
 
     def __repr__(self) -> str:
-        return f"Section({dict(self.values)!r})"
+        proposes = f", propose={list(self.proposes)!r}" if self.proposes else ""
+        return f"Section({dict(self.values)!r}{proposes})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Section) and self.values == other.values
+        return isinstance(other, Section) and self.values == other.values and self.proposes == other.proposes
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.knowledge import element_of
 from relmachine.kernel.thread_token import check_thread
 from relmachine.observe.answers import answer
 from relmachine.observe.answers_lag import Lag
@@ -24,7 +25,6 @@ from relmachine.observe.answers_reading import (
     Threads,
     Why,
 )
-from relmachine.observe.knowledge import element_of
 from relmachine.observe.lag import LISTED
 from relmachine.observe.port import NodeView
 from relmachine.store import reading

@@ -10,13 +10,13 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from relmachine.kernel.envelope import ANONYMOUS
+from relmachine.kernel.knowledge import normal_form_of
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
 from relmachine.observe.answers import Published, RecordApplied, StepOpened, StepRefused
 from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
-from relmachine.observe.knowledge import normal_form_of
 from relmachine.observe.mcp_errors import ProblemError, coded
 from relmachine.observe.port import NodeView
 from relmachine.observe.publishing import settled_of, submit_one

@@ -169,7 +169,7 @@ CREATE UNIQUE INDEX run_ends_by_answer ON run_ends (thread, at_seq);
 CREATE TABLE decisions (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, place INTEGER NOT NULL,
   kind TEXT NOT NULL CHECK (kind IN ('model', 'tool', 'time', 'id')), name TEXT NOT NULL, asked TEXT NOT NULL,
-  value TEXT NOT NULL, error TEXT NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL,
+  value TEXT NOT NULL, error TEXT NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL, seal TEXT NOT NULL,
   PRIMARY KEY (thread, seq, attempt, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE iterations (

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from relmachine.kernel.answer import Answer, Decision
 from relmachine.kernel.frozen import Frozen
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.plan import Plan, StepPlan
+from relmachine.machine.runs import Tool
 from relmachine.machine.view import View
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
 
 
 class Mode(StrEnum):
@@ -68,6 +72,34 @@ class Carried:
 
     answer: Answer
     divergences: Sequence[Divergence] = field(default_factory=tuple[Divergence, ...])
+
+
+class Models(Protocol):
+    """Where models come from."""
+
+    def binding(self, name: str, plan: Plan) -> str:
+        """What `name` is bound to now: the text that frozen plans and decisions hold."""
+        ...
+
+    def resolve(self, binding: str) -> Model:
+        """The model of a binding. It retries and breaks circuits as it sees fit. Errors: `model_unbound`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of clients."""
+        ...
+
+
+class ToolProcesses(Protocol):
+    """Where tools run that nobody trusts."""
+
+    async def call(self, tool: Tool, arguments: dict[str, object]) -> object:
+        """What `tool` returns, as plain JSON values; `arguments` are plain too. Errors: `tool_failed`."""
+        ...
+
+    async def close(self) -> None:
+        """End the processes."""
+        ...
 
 
 class Carrier(Protocol):

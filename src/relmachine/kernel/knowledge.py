@@ -1,4 +1,4 @@
-"""Computing with histories and fibers for whoever asks: normal form, saturation, transfer."""
+"""Computing with histories and fibers for whoever asks, people and models alike: normal form, elements of a fiber."""
 
 from __future__ import annotations
 

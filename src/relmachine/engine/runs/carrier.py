@@ -1,0 +1,142 @@
+"""Carries out one run: from the frozen plan to the answer that the stream will hold."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+import orjson
+
+from relmachine.engine.outputs import Taken
+from relmachine.engine.runs.decisions import json_bytes
+from relmachine.engine.runs.differences import Difference
+from relmachine.engine.runs.ended import End, RunEnded
+from relmachine.engine.runs.forms import carry
+from relmachine.engine.runs.port import Carried, Keep, Models, RunRequest, ToolProcesses
+from relmachine.engine.runs.recorder import Recorder
+from relmachine.engine.runs.running import Running
+from relmachine.errors import Code
+from relmachine.kernel.answer import Answer, Failure, Reason
+from relmachine.kernel.frozen import freeze
+from relmachine.kernel.limits import Limits
+from relmachine.machine.plan import Plan, StepPlan
+
+ENVELOPE_BYTES = 4096
+"""Room for the envelope around an answer in its message."""
+
+GRACE_SECONDS = 1.0
+"""How long a run whose time is over may take to let go. What holds on longer is left to itself."""
+
+_COMPARED = ("machine", "laws_digest", "step", "closure", "instructions", "output", "tools", "seed")
+"""What of a frozen plan is compared with the code. The rest enters the digest of every question."""
+
+_WITNESS_CHARACTERS = 4000
+_SHARE_OF_RECORD = 0.75
+"""At most this much of a message is record; the rest is for contributions, follow-ups and the plan."""
+
+
+class RunCarrier:
+    """Implements `port.Carrier` for runs of `plan`. Importing it loads no model library."""
+
+    def __init__(self, plan: Plan, models: Models, processes: ToolProcesses, limits: Limits) -> None:
+        self._plan, self._models, self._processes, self._limits = plan, models, processes, limits
+        self._answer_bytes_max = limits.payload_bytes_max - ENVELOPE_BYTES
+        self._record_bytes_max = min(limits.run_record_bytes_max, int(self._answer_bytes_max * _SHARE_OF_RECORD))
+        self._left: set[asyncio.Task[Taken]] = set()
+
+    def bindings(self, step: StepPlan) -> tuple[str, str]:
+        """The bindings of the step's model and of its fallback as of now, empty where there is none."""
+        assert step.run is not None, "only steps that run outside their turn ask models"
+        names = (step.run.model, step.run.fallback)
+        primary, fallback = ("" if name is None else self._models.binding(name, self._plan) for name in names)
+        return primary, fallback
+
+    async def carry_out(self, request: RunRequest, keep: Keep | None = None) -> Carried:
+        """Run to an end (`port.Carrier`). Raises what `keep` raises: a run that cannot be kept has no answer."""
+        began = monotonic()
+        recorder = Recorder(request, keep, self._record_bytes_max)
+        running = Running(request, recorder, self._models, self._processes, self._limits)
+        found = await self._to_an_end(running)
+        if recorder.lost is not None:
+            raise recorder.lost
+        divergences = recorder.close()
+        seconds = monotonic() - began
+        return Carried(self._answer(running, None if recorder.end else found, seconds), tuple(divergences))
+
+    async def close(self) -> None:
+        """Let go of clients and processes, and of runs that are left to themselves."""
+        for task in self._left:
+            task.cancel()
+        await self._models.close()
+        await self._processes.close()
+
+    async def _to_an_end(self, running: Running) -> Taken | None:
+        """The run within its wall seconds. None when it ended without an output, as its recorder says."""
+        try:
+            _check_frozen(running)
+            running.recorder.check()
+            return await self._in_time(running)
+        except RunEnded:
+            return None
+
+    async def _in_time(self, running: Running) -> Taken | None:
+        """A task of its own, since it may not let go when it is cancelled: nobody waits for it longer than this."""
+        task = asyncio.ensure_future(carry(running))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=running.request.frozen.budget.wall_seconds)
+            if done:
+                return task.result()
+            await running.recorder.time_out()
+            task.cancel()
+            await asyncio.wait({task}, timeout=GRACE_SECONDS)
+            return None
+        finally:
+            if not task.done():
+                running.recorder.abandon()
+                self._left.add(task)
+                task.add_done_callback(self._let_go)
+                task.cancel()
+
+    def _let_go(self, task: asyncio.Task[Taken]) -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen here: its run is over, and nobody else asks
+
+    def _answer(self, running: Running, found: Taken | None, seconds: float) -> Answer:
+        request, recorder = running.request, running.recorder
+        whole = Answer(
+            request=request.sequence,
+            attempt=request.attempt,
+            reason=Reason.DONE if recorder.end is None else recorder.end.reason,
+            contributions={} if found is None else dict(found[0]),
+            follow_ups=() if found is None else found[1],
+            failure=None if recorder.end is None else _failure(recorder.end),
+            plan=request.frozen.text(),
+            decisions=tuple(recorder.decisions),
+            passes=tuple(recorder.passes),
+            usage=running.spending.usage(seconds),
+        )
+        size = json_bytes(whole)
+        if size <= self._answer_bytes_max:
+            return whole
+        sentence = f"the answer has {size} bytes, more than {self._answer_bytes_max}: write or propose less"
+        over = _failure(End(Reason.BUDGET, Code.BUDGET_SPENT, sentence))
+        return whole.model_copy(
+            update={"reason": Reason.BUDGET, "contributions": {}, "follow_ups": (), "failure": over}
+        )
+
+
+def _check_frozen(running: Running) -> None:
+    """The code that is here is the code of the frozen plan. Raises `RunEnded` when it is not, but for a simulation."""
+    request, frozen = running.request, running.request.frozen
+    now = freeze(request.plan, request.step, request.step_key, frozen.model, frozen.fallback, frozen.budget)
+    for name in _COMPARED:
+        then, here = getattr(frozen, name), getattr(now, name)
+        if then != here:
+            running.recorder.diverge(Difference(f"the frozen plan has another {name!r}", str(then), str(here)))
+
+
+def _failure(end: End) -> Failure:
+    witness = orjson.dumps(dict(end.witness), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    fits = len(witness) <= _WITNESS_CHARACTERS
+    return Failure(code=str(end.code), sentence=end.sentence[:1000], witness=witness if fits else "{}")

@@ -1,0 +1,70 @@
+"""A model's answer as a decision: what of it is kept, and what came instead when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+from pydantic_ai.messages import ModelResponse, ToolCallPart
+from pydantic_core import PydanticSerializationError
+
+from relmachine.engine.runs.decisions import Found
+from relmachine.engine.runs.words import said, too_large
+from relmachine.errors import Code, RelmError
+
+RESPONSES = TypeAdapter(ModelResponse)
+"""Between an answer and the JSON text that is its value in the record."""
+
+_NOT_KEPT = frozenset(
+    {"timestamp", "usage", "run_id", "conversation_id", "metadata", "workspace_ref", "provider_response_id"}
+)
+"""Members of a response that differ each time and that no later request needs."""
+
+
+async def caught(ask: Callable[[], Awaitable[Found]]) -> Found:
+    """What asking a model gives; a provider's client may raise anything, and that is then what the run saw."""
+    try:
+        return await ask()
+    except RelmError as error:
+        return Found(error=f"{error.code}: {error.sentence}")
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
+    except Exception as error:
+        return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
+
+
+def recorded(response: ModelResponse, place: int, bytes_max: int) -> Found:
+    """An answer as it is recorded. Calls are numbered anew: ids of providers differ each time."""
+    parts = [
+        replace(part, tool_call_id=f"c{place % 10_000:04}{number % 10_000:04}")
+        if isinstance(part, ToolCallPart)
+        else part
+        for number, part in enumerate(response.parts)
+    ]
+    tokens, cost = response.usage.total_tokens, _cost(response)
+    try:
+        content = RESPONSES.dump_json(replace(response, parts=parts), exclude=cast(Any, _NOT_KEPT), exclude_none=True)
+    except PydanticSerializationError as error:
+        return Found(error=f"{Code.TEXT_INVALID}: the answer is no text: {said(error)}", tokens=tokens, cost=cost)
+    if len(content) > bytes_max:
+        return Found(error=too_large("the answer", content, bytes_max), tokens=tokens, cost=cost)
+    return Found(value=content.decode(), tokens=tokens, cost=cost)
+
+
+def _cost(response: ModelResponse) -> float:
+    """US dollars, as far as the price of the model is known."""
+    try:
+        return float(response.cost().total_price)
+    except (AssertionError, LookupError, ValueError):
+        return 0.0
+
+
+def _is_cancelled() -> bool:
+    """Whether it is this task that somebody cancels, and not a client that cancels something of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

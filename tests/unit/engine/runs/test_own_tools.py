@@ -1,0 +1,109 @@
+"""Goal: the tools that every agent may have answer what the algebra says, of what the step may look at and no more.
+Method: a thread with claims inside and outside the step's view; the same tools called by a model and by the engine's own
+functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from relmachine import Machine, View
+from relmachine.kernel.answer import Answer, Decision
+from relmachine.kernel.state import ThreadState, initial_state
+from relmachine.machine.plan import Plan
+from tests.unit.engine.runs.incidents import Cause, Check, Incident
+from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, final, scripted
+
+OWN = ["normalize", "saturate", "transfer", "settled", "publish"]
+
+
+def judged() -> Machine:
+    """`decide` rests on a measured claim, a guess on it, and a check of the guess; `aside` is none of its business."""
+    machine = Machine("judged")
+    causes = machine.field("causes", str, reducer="union")
+    measured = machine.claim("measured")
+    guessed = machine.claim("guessed", requires=[measured])
+    checked = machine.claim("checked", requires=[guessed])
+    aside = machine.claim("aside")
+    decided = machine.claim("decided", requires=[checked])
+    machine.step("measure", kind="process", asserts=[measured])
+    machine.step("guess", kind="derivation", asserts=[guessed])
+    machine.step("check", kind="process", asserts=[checked], payload=Check)
+    machine.step("gossip", kind="process", asserts=[aside])
+
+    @machine.derivation(asserts=[decided], writes={causes: "cause"}, output=Cause, tools=OWN, targets=["check"])
+    def decide(step: Incident, view: View) -> str:
+        """Decide."""
+        return step.title
+
+    return machine
+
+
+def state(plan: Plan, *claims: str) -> ThreadState:
+    mask = plan.claim_mask(*claims)
+    return replace(initial_state(plan, "t"), asserted=mask, standing=mask)
+
+
+def asked(name: str, arguments: dict[str, Any], *claims: str) -> tuple[Answer, Decision, Scene]:
+    """What one call of an own tool gave, on a thread in which `claims` hold."""
+    machine = judged()
+    scene = Scene(machine, "decide", {"default": scripted(call(name, arguments), final(cause="x"))})
+    scene.state = state(scene.plan, *claims)
+    answer = scene.run()
+    assert_plays_back(scene, answer)
+    return answer, answer.decisions[1], scene
+
+
+ALL = ("measured", "guessed", "checked", "aside")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "result"),
+    [
+        ("normalize", {"steps": ["guess", "measure", "gossip"]}, "(gossip guess)(measure)"),
+        ("normalize", {"steps": []}, ""),
+        ("settled", {}, ["checked", "measured"]),
+        ("saturate", {"claims": ["measured"]}, ["guessed", "measured"]),
+        ("saturate", {"claims": []}, []),
+        ("transfer", {"claims": ["measured"]}, ["measured"]),
+        ("transfer", {"claims": ["measured", "guessed"]}, ["guessed", "measured"]),
+    ],
+)
+def test_own_tools_answer_from_the_machine_and_the_view(name: str, arguments: dict[str, Any], result: object) -> None:
+    _, decision, _ = asked(name, arguments, *ALL)
+    assert (decision.error, orjson.loads(decision.value)) == ("", result)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code"),
+    [
+        ("saturate", {"claims": ["aside"]}, "undeclared_read"),
+        ("transfer", {"claims": ["decided"]}, "undeclared_read"),
+        ("saturate", {"claims": ["no such claim"]}, "undeclared_read"),
+        ("saturate", {"claims": ["guessed"]}, "query_refused"),
+        ("normalize", {"steps": ["no such step"]}, "unknown_step"),
+        ("publish", {"step": "gossip", "data": {}}, "output_invalid"),
+        ("publish", {"step": "check", "data": {"host": 1}}, "output_invalid"),
+    ],
+)
+def test_what_they_do_not_answer_goes_back_to_the_model(name: str, arguments: dict[str, Any], code: str) -> None:
+    answer, decision, _ = asked(name, arguments, *ALL)
+    assert decision.error.startswith(f"{code}: ")
+    assert answer.follow_ups == ()
+
+
+def test_claims_outside_the_view_do_not_show() -> None:
+    """Derived independence rests on it: a step that the machine takes for independent changes no answer."""
+    for name, arguments in (("settled", {}), ("saturate", {"claims": []}), ("transfer", {"claims": ["measured"]})):
+        one, other = (asked(name, arguments, *claims)[1] for claims in (ALL, ALL[:3]))
+        assert one.value == other.value
+
+
+def test_a_publication_is_a_follow_up_once() -> None:
+    answer, decision, _ = asked("publish", {"step": "check", "data": {"host": "db"}}, *ALL)
+    assert orjson.loads(decision.value) == {"proposed": "check"}
+    assert [(item.step, item.data) for item in answer.follow_ups] == [("check", '{"host":"db"}')]
