@@ -12,7 +12,7 @@ from relmachine.algebra.identity import payload_digest as digest_of_payload
 from relmachine.errors import Code, RelmError
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
-from relmachine.kernel.answer import Answer, Decision, Pass, Reason
+from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.control import ANSWER
 from relmachine.kernel.detached import OpenRun, aborted, again, answered, opened, why
 from relmachine.kernel.envelope import Candidate
@@ -26,6 +26,7 @@ from relmachine.machine.canonical import canonical_text
 from relmachine.machine.own_law import principals_read
 from relmachine.machine.plan import Reducer, StepPlan
 from relmachine.store import tables
+from relmachine.store.answers import answer_at
 from relmachine.store.points import table_rows
 from relmachine.store.tables import Target
 from relmachine.store.verify.fault import Fault
@@ -128,9 +129,7 @@ class RunAgain(RecordAgain):
 
     async def _answer(self) -> tuple[OpenRun, Answer]:
         at = (self.stored.thread, self.stored.sequence)
-        ((_, request, attempt, _, reason, frozen, said),) = await table_rows(
-            self.store, tables.RUN_ANSWERS, _ANSWERED_AT, *at
-        )
+        ((_, request, attempt, _, reason, *_),) = await table_rows(self.store, tables.RUN_ANSWERS, _ANSWERED_AT, *at)
         place = (self.stored.thread, request)
         ((_, _, name, key, payload, payload_digest, frozen_of, evidence),) = cast(
             "list[tuple[str, ...]]", await table_rows(self.store, tables.RUNS, _AT, *place)
@@ -138,16 +137,8 @@ class RunAgain(RecordAgain):
         bare = Candidate(cast(int, request), self.stored.thread, name, key, payload, payload_digest)
         ((*_, view),) = await table_rows(self.store, tables.RUN_ATTEMPTS, _ATTEMPT, *place, attempt)
         run = OpenRun(bare.known(evidence), cast(int, attempt), cast(str, view), frozen_of)
-        plan = await self._frozen(cast(str, frozen))
-        decisions = await table_rows(self.store, tables.DECISIONS, _ATTEMPT, *place, attempt)
-        passes = await table_rows(self.store, tables.ITERATIONS, _ATTEMPT, *place, attempt)
-        answer = Answer.model_validate_json(cast(str, said)).model_copy(
-            update={
-                "plan": "" if isinstance(plan, Fault) else plan,
-                "decisions": tuple(_decision(row) for row in sorted(decisions)),
-                "passes": tuple(_pass(row) for row in sorted(passes)),
-            }
-        )
+        answer = await answer_at(self.store, *at)
+        assert answer is not None, "its row was read"
         assert (answer.request, answer.attempt, answer.reason) == (request, attempt, reason), "the row says the same"
         return run, answer
 
@@ -190,13 +181,3 @@ _WHERE = {
     tables.DECISIONS: _OF_ANSWER,
     tables.ITERATIONS: _OF_ANSWER,
 }
-
-
-def _decision(row: Row) -> Decision:
-    names = tables.DECISIONS.columns[4:]
-    return Decision.model_validate(dict(zip(names, row[4:], strict=True)))
-
-
-def _pass(row: Row) -> Pass:
-    names = tables.ITERATIONS.columns[3:]
-    return Pass.model_validate(dict(zip(names, row[3:], strict=True)))

@@ -1,0 +1,1 @@
+"""Threads outside their node: exported from a store, and replayed."""

@@ -1,0 +1,84 @@
+"""A thread in a file: what was published on it and on the threads it was forked from or merged with, and what came of
+it. All that a replay needs, and nothing that was refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from relmachine.errors import Code, RelmError
+
+EXPORT_BYTES_MAX = 512 * 1024 * 1024
+"""Largest export that is read."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExportedMessage(_Part):
+    """A message by its stream sequence: `step` is its step token, `body` the envelope, made again from what is stored.
+
+    Without a body it stands for one that was refused or repeated another: only its place is known.
+    """
+
+    sequence: int
+    thread: str
+    step: str
+    body: str = ""
+
+
+class ExportedEvent(_Part):
+    """An event of a thread, where it came, and the history that it led to."""
+
+    thread: str
+    sequence: int
+    place: int
+    event: str
+    history: str
+
+
+class ExportedRun(_Part):
+    """How a run ended: the outcome of the step that was published at `request`, as the store has it."""
+
+    thread: str
+    request: int
+    outcome: dict[str, object]
+
+
+class ThreadExport(_Part):
+    """One thread, and those it has events from."""
+
+    format: Literal["relmachine thread"] = "relmachine thread"
+    version: Literal[1] = 1
+    machine: str
+    machine_version: str
+    laws_digest: str
+    plan_digest: str
+    thread: str
+    sections: dict[str, str | None] = Field(description="Digest of each thread's section at the end")
+    messages: tuple[ExportedMessage, ...]
+    events: tuple[ExportedEvent, ...]
+    runs: tuple[ExportedRun, ...]
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
+        path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> ThreadExport:
+        """The export in the file. Errors: `not_found`, `limit_exceeded`, `log_invalid` when it is none."""
+        if not path.is_file():
+            sentence = f"there is no file {str(path)!r}: `relm thread export` writes one"
+            raise RelmError(Code.NOT_FOUND, sentence, path=str(path))
+        if path.stat().st_size > EXPORT_BYTES_MAX:
+            sentence = f"an export has at most {EXPORT_BYTES_MAX} bytes"
+            raise RelmError(Code.LIMIT_EXCEEDED, sentence, path=str(path), export_bytes_max=EXPORT_BYTES_MAX)
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            sentence = "this is no exported thread: write one with `relm thread export`"
+            raise RelmError(Code.LOG_INVALID, sentence, path=str(path), detail=str(error)[:500]) from error
