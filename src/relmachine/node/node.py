@@ -8,7 +8,8 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from relmachine.kernel.lifecycle import NodePhase, move_node
+from relmachine.kernel.lifecycle import move_node
+from relmachine.kernel.transitions import NodePhase
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
