@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from relmachine.hosts.control_turns import ControlTurns
     from relmachine.hosts.relay import Relay
     from relmachine.hosts.sightings import HotSightings
+    from relmachine.hosts.telemetry import Telemetry
     from relmachine.hosts.threads import HotThreads
     from relmachine.hosts.values import Folds, HotValues
     from relmachine.kernel.envelope import Message
@@ -65,6 +66,8 @@ class Stages:
     controls: ControlTurns
     sightings: HotSightings | None = None
     """Needed when the plan has laws of its author's own."""
+    telemetry: Telemetry | None = None
+    """Told of what is durable; whoever decides something again has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,8 @@ class Rounds:
         for proposal in durable:
             self._remember(proposal)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
+        if self._stages.telemetry is not None:
+            self._stages.telemetry.committed(durable)
         self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
             self._forget(thread)

@@ -47,6 +47,7 @@ class Node:
             parts = await open_parts(stack, machine, settings)
             node = cls(machine, settings, parts)
             parts.relay.start()
+            parts.telemetry.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
             if settings.http:
@@ -124,6 +125,8 @@ class Node:
             "stream": self._parts.stream.status(),
             "undecided_steps": self._parts.interface.door.undecided,
             "publishers_deferred": self._parts.interface.door.deferred,
+            "telemetry_sent": self._parts.telemetry.sent,
+            "telemetry_shed": self._parts.telemetry.shed,
             "gates": self._parts.times.as_json(),
             "addresses": self.addresses(),
         }
@@ -137,7 +140,8 @@ class Node:
         parts, door = self._parts, self._parts.interface.door
         hints = parts.dispatcher.unfinished + parts.stream.hints.waiting
         limit = self.settings.limits.undecided_steps_max
-        return InHand(hints, parts.local.waiting, parts.relay.waiting, door.deferred, limit)
+        shed = parts.telemetry.shed
+        return InHand(hints, parts.local.waiting, parts.relay.waiting, door.deferred, limit, shed)
 
     def entering(self) -> AbstractAsyncContextManager[None]:
         """See `NodeView.entering`."""

@@ -31,6 +31,7 @@ from relmachine.hosts.local import LocalHost
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
 from relmachine.hosts.sightings import HotSightings
+from relmachine.hosts.telemetry import Telemetry
 from relmachine.hosts.threads import HotThreads
 from relmachine.hosts.values import HotValues
 from relmachine.kernel.limits import Limits
@@ -68,6 +69,7 @@ class Parts:
     dispatcher: Dispatcher
     interface: Interface
     times: GateTimes
+    telemetry: Telemetry
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -112,8 +114,26 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     reader = stream.reader
     merging = Merging(plan, limits, store, reader, shape, timed, laws, constraints)
     controls = ControlTurns(plan, shape, store, ControlRules(plan, limits, store, reader, timed, merging))
+    interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
+    telemetry = _telemetry(stream, interface, limits)
+    stack.push_async_callback(telemetry.close)
     rounds = Rounds(
-        Stages(plan, limits, hot, values, reader, shape, store, timed, engine, constraints, relay, controls, sightings)
+        Stages(
+            plan,
+            limits,
+            hot,
+            values,
+            reader,
+            shape,
+            store,
+            timed,
+            engine,
+            constraints,
+            relay,
+            controls,
+            sightings,
+            telemetry,
+        )
     )
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
@@ -122,8 +142,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
-    interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
-    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, vital)
+    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, telemetry, vital)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -148,6 +167,15 @@ def _own_laws(
     laws = OwnLaws(plan, limits)
     stack.callback(laws.close)
     return laws, HotSightings(plan, store, limits)
+
+
+def _telemetry(stream: NatsStream, interface: Interface, limits: Limits) -> Telemetry:
+    """What tells of turns and runs, as long as no more is undecided than the limit says."""
+
+    async def overloaded() -> bool:
+        return await interface.door.undecided_now() >= limits.telemetry_undecided_max
+
+    return Telemetry(stream.telemetry.send, overloaded, limits.telemetry_waiting_max)
 
 
 def stream_bounds(settings: Settings) -> StreamBounds:
