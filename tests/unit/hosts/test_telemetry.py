@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ import pytest
 
 from relmachine.hosts import telemetry as module
 from relmachine.hosts.telemetry import BODY_BYTES_MAX, Telemetry, TelemetryKind
+from relmachine.kernel.proposal import ControlRow
+from tests.contract.store_turns import Desk
 
 AT = 1_700_000_000.25
 
@@ -165,6 +168,26 @@ def test_what_cannot_be_written_is_dropped_and_what_has_no_json_is_told_as_text(
         telemetry.tell("t", TelemetryKind.RUN_ENDED, number=3, text=TelemetryKind)
         await until(lambda: telemetry.sent + telemetry.shed == 3)
         assert (line.numbers, telemetry.shed) == ([3], 2)
+        await telemetry.close()
+
+    run(test)
+
+
+def test_a_turn_is_told_in_numbers_and_a_control_record_by_name() -> None:
+    made = Desk.new()
+    turn = made.turn("t", made.steps.admitted("t", "receive"), made.steps.refused("t", "decide"))
+    cursor = turn.after.cursor
+    record = ControlRow("t", cursor, "_resolve", "key", "{}", "{}")
+
+    async def test(line: Line) -> None:
+        telemetry = line.telemetry()
+        telemetry.start()
+        telemetry.committed([turn, replace(turn, controls=(record,))])
+        await until(lambda: telemetry.sent == 3)
+        told = [{name: value for name, value in message.items() if name != "at"} for message in line.taken]
+        numbers = {"thread": "t", "kind": "turn_committed", "sequence": cursor, "committed": 1, "refused": 1}
+        effect = {"thread": "t", "kind": "control_effect", "sequence": cursor, "record": "_resolve"}
+        assert told == [numbers, effect, numbers]
         await telemetry.close()
 
     run(test)
