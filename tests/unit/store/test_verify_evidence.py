@@ -59,8 +59,9 @@ OF_RECORDS = [
     (f"UPDATE controls SET evidence = '{{}}' WHERE {RECORD}", "controls.evidence: no principal"),
     ("UPDATE receipts SET seq = seq + 1 WHERE outcome ->> '$.outcome' = 'applied'", "none of the record's key"),
     (
-        f"INSERT INTO rejections SELECT 'c', seq, '', '', 'laws', 'once', 'x', '{{}}', '' FROM controls WHERE {RECORD}",
-        "evidence: outcomes of one step",
+        "INSERT INTO rejections SELECT thread, seq, '', '', 'laws', 'once', 'x', '{}', '' FROM controls"
+        " WHERE record = '_resolve'",
+        "evidence: outcomes of one record",
     ),
     ("DELETE FROM controls WHERE record = '_resolve'", "receipts: its step has no row in controls"),
     (f"DELETE FROM controls WHERE {RECORD}", "evidence: outcomes of one step"),
