@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test mutations test-cluster test-compose verify bench bench-cluster docs lock clean
+.PHONY: setup servers demo test mutations tables test-cluster test-compose verify bench bench-cluster docs lock clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,9 @@ test: setup  ## the suite but for what needs a machine of its own; builds the se
 
 mutations: setup  ## every law of the constraint layer broken 200 times in the permit log: some five minutes of CPU
 	$(PYTHON) -m tests.mutations $(ARGS)
+
+tables: setup  ## what follows from kernel/lifecycle.toml: kernel/transitions.py, docs/lifecycle.md, triggers of the store
+	$(PYTHON) -m tables $(ARGS)
 
 test-cluster: setup  ## whole clusters of real processes, killed, frozen and restarted: some fifteen minutes
 	$(VENV)/bin/relm servers build

@@ -45,6 +45,16 @@ def test_what_a_server_must_be() -> None:
     assert all(hasattr(StreamBounds(), name) and f"`{name}`" in needed for name in bounds)
 
 
+def test_telemetry_is_kept_nowhere_and_none_of_the_publishers() -> None:
+    subject = next(item for item in DESCRIBED.subjects if item.subject == "relm.<machine>.telemetry.*")
+    assert f"`{subject.subject}`" in PAGE
+    assert (subject.stream, subject.accounts_that_may_publish, subject.accounts_that_may_hear) == (
+        None,
+        ("CORE",),
+        ("CORE",),
+    )
+
+
 def test_accounts_and_what_they_reach() -> None:
     told = {code(row[0])[0]: code(row[1])[0] for row in rows(section(PAGE, "## Who may do what"))}
     assert told == {account.name: account.login for account in DESCRIBED.accounts}

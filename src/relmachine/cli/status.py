@@ -55,15 +55,28 @@ def _as_json(lag: ClusterLag) -> dict[str, object]:
 
 
 def _table(seen: ClusterLook, lag: ClusterLag) -> Table:
-    """`hints` are those that a node has in hand, `deferred` the publishers that it told to come again."""
+    """`hints` are those that a node has in hand, `deferred` the publishers that it told to come again, `shed` the
+    messages of telemetry that it dropped."""
     from relmachine.cli.output import cell, table
 
-    columns = ("process", "#pid", "state", "ready", "#restarts", "last end", "#CPU s", "#MiB", "#hints", "#deferred")
+    columns = (
+        "process",
+        "#pid",
+        "state",
+        "ready",
+        "#restarts",
+        "last end",
+        "#CPU s",
+        "#MiB",
+        "#hints",
+        "#deferred",
+        "#shed",
+    )
     made = table(*columns, "address", title=f"machine {seen.machine}, {seen.nodes} nodes: {seen.phase}")
     for one in seen.processes:
         ready = "[green]yes[/]" if one.ready else "[red]no[/]"
         held = lag.in_hand.get(one.process)
-        counts = (None, None) if held is None else (held.hints, held.publishers_deferred)
+        counts = (None,) * 3 if held is None else (held.hints, held.publishers_deferred, held.telemetry_shed)
         values = (one.restarts, one.last_exit, one.cpu_seconds, one.memory_mib, *counts, one.address)
         made.add_row(one.process, cell(one.pid), one.state, ready, *(cell(value) for value in values))
     return made

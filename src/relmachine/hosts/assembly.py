@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
     from relmachine.hosts.relay import Relay
     from relmachine.hosts.round import Following
+    from relmachine.hosts.telemetry import Telemetry
     from relmachine.kernel.limits import Limits
     from relmachine.machine.plan import Plan, StepPlan
     from relmachine.store.port import Store
@@ -56,8 +57,11 @@ def assemble(
     relay: Relay,
     runner: Following | None = None,
     bindings: Callable[[StepPlan], tuple[str, str]] = declared,
+    telemetry: Telemetry | None = None,
 ) -> Stages:
-    """The stages. `bindings` tells what the models of a step are bound to now; `runner` carries out what turns open."""
+    """The stages. `bindings` tells what the models of a step are bound to now; `runner` carries out what turns open,
+    and `telemetry` is told: neither is there where something is decided again.
+    """
     hot = HotThreads(plan, store, limits.hot_threads_max)
     values = HotValues(plan, store, limits.hot_values_threads_max)
     sightings = HotSightings(plan, store, limits) if plan.own_laws else None
@@ -83,4 +87,5 @@ def assemble(
         runs=RunTurns(plan, gates.shape, store, opening, answering),
         sightings=sightings,
         runner=runner,
+        telemetry=telemetry,
     )

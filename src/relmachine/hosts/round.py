@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from relmachine.hosts.relay import Relay
     from relmachine.hosts.run_turns import RunTurns
     from relmachine.hosts.sightings import HotSightings
+    from relmachine.hosts.telemetry import Telemetry
     from relmachine.hosts.threads import HotThreads
     from relmachine.hosts.values import Folds, HotValues
     from relmachine.kernel.envelope import Message
@@ -70,6 +71,8 @@ class Stages:
     """Needed when the plan has laws of its author's own."""
     runner: Following | None = None
     """Carries out the runs that turns open; a replay has none."""
+    telemetry: Telemetry | None = None
+    """Told of what is durable; whoever decides something again has none."""
 
 
 class Following(Protocol):
@@ -151,6 +154,8 @@ class Rounds:
         if runs and self._stages.runner is not None:
             self._stages.runner.follow(proposal for proposal in durable if proposal.run is not NO_RUN)
         cursors.update((proposal.after.thread, proposal.after.cursor) for proposal in durable)
+        if self._stages.telemetry is not None:
+            self._stages.telemetry.committed(durable)
         self._stages.relay.put((row for proposal in durable for row in proposal.outbox), strangers)
         for thread in stale:
             self._forget(thread)

@@ -31,16 +31,17 @@ from relmachine.kernel.proposal import (
     RunRows,
 )
 from relmachine.kernel.state import ThreadState
+from relmachine.kernel.transitions import ENDS
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.plan import Plan
 
-_CODES = {
-    Reason.CAP: (Code.RUN_CAP, "it made as many passes as it may: raise `passes` of its budget, or ask for less"),
-    Reason.FATAL: (Code.RUN_FAILED, "it failed: `relm thread runs` shows its passes"),
-    Reason.NO_PROGRESS: (Code.RUN_STUCK, "it found nothing new any more: `relm thread runs` shows its passes"),
-    Reason.CANCELLED: (Code.RUN_CANCELLED, "it was cancelled: publish the step under a new id to run it again"),
-    Reason.BUDGET: (Code.BUDGET_SPENT, "it spent what it may: raise its budget, and publish it under a new id"),
-    Reason.OVERTAKEN: (Code.RUN_OVERTAKEN, "steps that it looks at kept coming in between: publish it when they rest"),
+_ADVICE = {
+    Reason.CAP: "it made as many passes as it may: raise `passes` of its budget, or ask for less",
+    Reason.FATAL: "it failed: `relm thread runs` shows its passes",
+    Reason.NO_PROGRESS: "it found nothing new any more: `relm thread runs` shows its passes",
+    Reason.CANCELLED: "it was cancelled: publish the step under a new id to run it again",
+    Reason.BUDGET: "it spent what it may: raise its budget, and publish it under a new id",
+    Reason.OVERTAKEN: "steps that it looks at kept coming in between: publish it when they rest",
 }
 
 
@@ -107,7 +108,8 @@ def again(plan: Plan, state: ThreadState, record: Candidate, run: OpenRun, answe
 
 def why(answer: Answer) -> Refusal:
     """Why a run that is not `done` gives no event."""
-    code, advice = _CODES[answer.reason]
+    code, advice = ENDS[answer.reason].code, _ADVICE[answer.reason]
+    assert code is not None, "only a run that is done has no code"
     witness: dict[str, object] = {"reason": answer.reason, "attempt": answer.attempt, "passes": len(answer.passes)}
     failure = answer.failure
     if failure is None:

@@ -1,66 +1,55 @@
-"""The life of a step and of a node, as tables: whatever is not listed is refused.
+"""The life of a step, of its run and of a node: moves that the tables do not list are refused.
 
-A step is refused before OPEN and then never has a terminal; once OPEN it gets exactly one, COMMIT or ABORT.
+The tables are in `transitions`, and `lifecycle.toml` is what they are written from.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.transitions import (
+    NODE_MOVES,
+    RUN_MOVES,
+    STEP_FIRST,
+    STEP_LAST,
+    STEP_MOVES,
+    NodePhase,
+    RunPhase,
+    StepPhase,
+)
 
-
-class StepPhase(StrEnum):
-    """Phases of one step."""
-
-    OPEN = "OPEN"
-    ACTIVE = "ACTIVE"
-    COMMIT = "COMMIT"
-    ABORT = "ABORT"
-    CLOSE = "CLOSE"
-
-
-class NodePhase(StrEnum):
-    """Phases of one node."""
-
-    BOOTING = "BOOTING"
-    READY = "READY"
-    WORKING = "WORKING"
-    CHECKPOINTING = "CHECKPOINTING"
-    CLOSING = "CLOSING"
-
-
-STEP_MOVES = {
-    StepPhase.OPEN: {StepPhase.ACTIVE},
-    StepPhase.ACTIVE: {StepPhase.COMMIT, StepPhase.ABORT},
-    StepPhase.COMMIT: {StepPhase.CLOSE},
-    StepPhase.ABORT: {StepPhase.CLOSE},
-    StepPhase.CLOSE: set[StepPhase](),
-}
-
-NODE_MOVES = {
-    NodePhase.BOOTING: {NodePhase.READY, NodePhase.CLOSING},
-    NodePhase.READY: {NodePhase.WORKING, NodePhase.CLOSING},
-    NodePhase.WORKING: {NodePhase.READY, NodePhase.CHECKPOINTING, NodePhase.CLOSING},
-    NodePhase.CHECKPOINTING: {NodePhase.READY, NodePhase.WORKING, NodePhase.CLOSING},
-    NodePhase.CLOSING: set[NodePhase](),
-}
+_Phase = TypeVar("_Phase", StepPhase, RunPhase, NodePhase)
 
 
 def move_node(now: NodePhase, to: NodePhase) -> NodePhase:
     """`to`, when the table lists it. Errors: `internal` with both phases, since only a bug asks for another move."""
-    if to not in NODE_MOVES[now]:
-        raise RelmError(Code.INTERNAL, f"a node cannot go from {now} to {to}", now=now, to=to)
-    return to
+    return _moved("node", NODE_MOVES, now, to)
+
+
+def move_run(now: RunPhase, to: RunPhase) -> RunPhase:
+    """The same for a run of a step outside its turn."""
+    return _moved("run", RUN_MOVES, now, to)
 
 
 def path(*phases: StepPhase) -> str:
-    """The phases as stored, e.g. `OPEN>ACTIVE>COMMIT>CLOSE`. Errors: `internal` for a move that is not listed."""
+    """A whole life as stored, e.g. `OPEN>ACTIVE>COMMIT>CLOSE`.
+
+    Errors: `internal` for a move that is not listed, and for a life that does not go from the first phase to the last.
+    """
+    if not phases or (phases[0], phases[-1]) != (STEP_FIRST, STEP_LAST):
+        raise RelmError(Code.INTERNAL, f"a step goes from {STEP_FIRST} to {STEP_LAST}", phases=list(phases))
     for now, to in pairwise(phases):
-        if to not in STEP_MOVES[now]:
-            raise RelmError(Code.INTERNAL, f"a step cannot go from {now} to {to}", now=now, to=to)
+        _moved("step", STEP_MOVES, now, to)
     return ">".join(phases)
+
+
+def _moved(what: str, moves: Mapping[_Phase, frozenset[_Phase]], now: _Phase, to: _Phase) -> _Phase:
+    if to not in moves[now]:
+        raise RelmError(Code.INTERNAL, f"a {what} cannot go from {now} to {to}", now=now, to=to)
+    return to
 
 
 COMMITTED = path(StepPhase.OPEN, StepPhase.ACTIVE, StepPhase.COMMIT, StepPhase.CLOSE)

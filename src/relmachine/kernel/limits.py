@@ -56,3 +56,5 @@ class Limits:
     early_look_seconds_max: float = 1.0
     lag_threads_max: int = 100
     lag_rows_max: int = 10_000
+    telemetry_waiting_max: int = 1000
+    telemetry_undecided_max: int = 2_000

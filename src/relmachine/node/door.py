@@ -61,6 +61,11 @@ class Door:
         finally:
             self._inside -= 1
 
+    async def undecided_now(self) -> int:
+        """Undecided steps as of a look that is a second old at most; as of the last one when the stream is silent."""
+        await self._look_if_older(LOOK_SECONDS)
+        return self.undecided
+
     def passed(self, steps: int) -> None:
         """So many steps are on the stream now."""
         self._since += steps

@@ -8,7 +8,8 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from relmachine.kernel.lifecycle import NodePhase, move_node
+from relmachine.kernel.lifecycle import move_node
+from relmachine.kernel.transitions import NodePhase
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
@@ -48,6 +49,7 @@ class Node:
             parts.relay.start()
             if parts.runner is not None:
                 parts.runner.start()
+            parts.telemetry.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
             if settings.http:
@@ -125,6 +127,8 @@ class Node:
             "stream": self._parts.stream.status(),
             "undecided_steps": self._parts.interface.door.undecided,
             "publishers_deferred": self._parts.interface.door.deferred,
+            "telemetry_sent": self._parts.telemetry.sent,
+            "telemetry_shed": self._parts.telemetry.shed,
             "gates": self._parts.times.as_json(),
             "addresses": self.addresses(),
         }
@@ -138,7 +142,8 @@ class Node:
         parts, door = self._parts, self._parts.interface.door
         hints = parts.dispatcher.unfinished + parts.stream.hints.waiting
         limit = self.settings.limits.undecided_steps_max
-        return InHand(hints, parts.local.waiting, parts.relay.waiting, door.deferred, limit)
+        shed = parts.telemetry.shed
+        return InHand(hints, parts.local.waiting, parts.relay.waiting, door.deferred, limit, shed)
 
     def entering(self) -> AbstractAsyncContextManager[None]:
         """See `NodeView.entering`."""

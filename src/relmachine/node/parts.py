@@ -27,18 +27,16 @@ from relmachine.hosts.heard import Heard
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
-from relmachine.hosts.run_attempt import Attempts
-from relmachine.hosts.run_views import RunViews
 from relmachine.hosts.runner import Runner
-from relmachine.hosts.values import HotValues
+from relmachine.hosts.telemetry import Telemetry
 from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
+from relmachine.node.run_parts import open_runs
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
-from relmachine.store.runs import Runs
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -68,7 +66,8 @@ class Parts:
     dispatcher: Dispatcher
     interface: Interface
     times: GateTimes
-    runner: Runner | None = None
+    telemetry: Telemetry
+    runner: Runner | None
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -103,13 +102,16 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     shape = TimedShape(plan, limits, times)
     laws = TimedLaws(AdmissionGate(plan), times)
     own_laws = _own_laws(stack, plan, limits, times)
+    interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
+    telemetry = _telemetry(stream, interface, limits)
+    stack.push_async_callback(telemetry.close)
     gates = Gates(
         shape, TimedPolicy(policy, times), laws, own_laws, TimedConstraints(ConstraintChecker(plan, limits), times)
     )
     relay = Relay(store, Outlet(stream.feeds, stream.publisher))
     stack.push_async_callback(relay.close)
-    runner = _runner(stack, plan, store, stream, limits, settings)
-    rounds = Rounds(assemble(plan, limits, store, stream.reader, gates, relay, runner))
+    runs = open_runs(stack, plan, store, stream, limits, settings)
+    rounds = Rounds(assemble(plan, limits, store, stream.reader, gates, relay, runs.runner, runs.bindings, telemetry))
     local = LocalHost(rounds, limits)
     stack.push_async_callback(local.close)
     host = await _open_host(stack, local, plan, settings, stream, store.store_id)
@@ -117,8 +119,9 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
-    interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
-    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, runner, vital)
+    return Parts(
+        plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, telemetry, runs.runner, vital
+    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -143,25 +146,13 @@ def _own_laws(stack: contextlib.AsyncExitStack, plan: Plan, limits: Limits, time
     return TimedOwnLaws(laws, times)
 
 
-def _runner(
-    stack: contextlib.AsyncExitStack,
-    plan: Plan,
-    store: SqliteStore | RqliteStore,
-    stream: NatsStream,
-    limits: Limits,
-    settings: Settings,
-) -> Runner | None:
-    """What carries out steps outside their turns, when the machine has any."""
-    if not any(step.detached for step in plan.steps):
-        return None
-    from relmachine.engine.runs.carrier import RunCarrier  # PydanticAI takes over a second to import
+def _telemetry(stream: NatsStream, interface: Interface, limits: Limits) -> Telemetry:
+    """What tells of turns and runs, as long as no more is undecided than the limit says."""
 
-    carrier = RunCarrier(plan)
-    views = RunViews(plan, HotValues(plan, store, limits.runs_in_flight_max))
-    attempts = Attempts(plan, limits, store, stream.reader, stream.publisher, views, carrier)
-    runner = Runner(Runs(store.deciding), attempts, limits, shared=bool(settings.store_urls))
-    stack.push_async_callback(runner.close)
-    return runner
+    async def overloaded() -> bool:
+        return await interface.door.undecided_now() >= limits.telemetry_undecided_max
+
+    return Telemetry(stream.telemetry.send, overloaded, limits.telemetry_waiting_max)
 
 
 def stream_bounds(settings: Settings) -> StreamBounds:

@@ -48,6 +48,7 @@ class InHand(Answer):
     feed_rows: int = Field(description="Rows on their way to a feed")
     publishers_deferred: int = Field(description="How many publishers it told to come again, since it started")
     undecided_steps_max: int = Field(description="Waiting steps from which on it tells them so")
+    telemetry_shed: int = Field(description="Messages of telemetry that it dropped, since it started")
 
 
 class Lag(Answer):

@@ -74,7 +74,7 @@ class ThreadLag:
 @dataclass(frozen=True, slots=True)
 class InHand:
     """What one node holds in memory: hints not answered yet, threads that no round has taken, feed rows not sent. And
-    how many publishers it told to come again.
+    how many publishers it told to come again, and how many messages of telemetry it dropped.
     """
 
     hints: int
@@ -82,6 +82,7 @@ class InHand:
     feed_rows: int
     publishers_deferred: int
     undecided_steps_max: int
+    telemetry_shed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -597,9 +597,6 @@ CREATE TRIGGER events_plan BEFORE INSERT ON events
 WHEN NOT EXISTS (SELECT 1 FROM plans WHERE plan_digest = NEW.plan_digest) BEGIN
   SELECT RAISE(ABORT, 'missing: plans');
 END;
-CREATE TRIGGER events_terminal BEFORE INSERT ON events WHEN NEW.lifecycle <> 'OPEN>ACTIVE>COMMIT>CLOSE' BEGIN
-  SELECT RAISE(ABORT, 'terminal: an event is a step that was committed, once');
-END;
 CREATE TRIGGER histories_fiber BEFORE INSERT ON histories
 WHEN NOT EXISTS (SELECT 1 FROM fibers WHERE fiber_id = NEW.fiber_id) BEGIN
   SELECT RAISE(ABORT, 'missing: fibers');
@@ -765,7 +762,15 @@ CREATE TRIGGER threads_state BEFORE UPDATE OF state ON threads WHEN NEW.state <>
   SELECT RAISE(ABORT, 'a thread''s state moves with the thread');
 END;
 
--- One terminal: a step is committed or refused, and that is the end of it.
+-- Written by `make tables` from kernel/lifecycle.toml: one terminal, and that is the end of a step.
+CREATE TRIGGER events_terminal BEFORE INSERT ON events
+WHEN NEW.lifecycle <> 'OPEN>ACTIVE>COMMIT>CLOSE' BEGIN
+  SELECT RAISE(ABORT, 'terminal: an event is a step that was committed, once');
+END;
+CREATE TRIGGER rejections_terminal BEFORE INSERT ON rejections
+WHEN NEW.lifecycle NOT IN ('', 'OPEN>ACTIVE>ABORT>CLOSE') BEGIN
+  SELECT RAISE(ABORT, 'terminal: a refused step has none, or was aborted once');
+END;
 CREATE TRIGGER thread_events_second_terminal BEFORE INSERT ON thread_events
 WHEN EXISTS (SELECT 1 FROM rejections WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
   SELECT RAISE(ABORT, 'terminal: the step was refused');
@@ -774,10 +779,7 @@ CREATE TRIGGER rejections_second_terminal BEFORE INSERT ON rejections
 WHEN EXISTS (SELECT 1 FROM thread_events WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
   SELECT RAISE(ABORT, 'terminal: the step was committed');
 END;
-CREATE TRIGGER rejections_terminal BEFORE INSERT ON rejections
-WHEN NEW.lifecycle NOT IN ('', 'OPEN>ACTIVE>ABORT>CLOSE') BEGIN
-  SELECT RAISE(ABORT, 'terminal: a refused step has none, or was aborted once');
-END;
+-- Up to here it is written by `make tables`.
 
 -- Rows that hang on an event or history come with it. Up to these numbers everything belongs to turns that are over.
 CREATE TABLE sealed (

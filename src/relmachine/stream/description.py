@@ -118,4 +118,5 @@ def _subjects(topology: Topology, shared: Sequence[Account]) -> list[Subject]:
         subject(
             topology.live_subject("*", "*"), None, "each feed message once it is stored", (_SERVER,), ("followers",)
         ),
+        subject(topology.telemetry_subject("*"), None, "how turns and runs go on", (_NODES,), ("people who watch",)),
     ]

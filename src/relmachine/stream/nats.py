@@ -16,6 +16,7 @@ from relmachine.stream.publisher import NatsPublisher
 from relmachine.stream.reader import NatsReader
 from relmachine.stream.startup import start_up
 from relmachine.stream.tail import Tail
+from relmachine.stream.telemetry import TelemetryLine
 from relmachine.stream.topology import FeedKind, Topology, topology
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class NatsStream:
     feed_reader: FeedReader
     tail: Tail
     lag: StreamLag
+    telemetry: TelemetryLine
     _closing: AsyncExitStack
 
     @staticmethod
@@ -71,8 +73,9 @@ class NatsStream:
             reader = NatsReader(connection, names, tail)
             feeds, feed_reader = NatsFeeds(connection, names, store_id), FeedReader(connection, names)
             lag = StreamLag(connection, names, hints.consumer, hints.open)
+            telemetry, closing = TelemetryLine(connection, names), stack.pop_all()
             return NatsStream(
-                names, connection, publisher, reader, hints, feeds, feed_reader, tail, lag, stack.pop_all()
+                names, connection, publisher, reader, hints, feeds, feed_reader, tail, lag, telemetry, closing
             )
         raise AssertionError("the stack swallows no error")
 

@@ -59,6 +59,7 @@ def rights(topology: Topology) -> Sequence[Right]:
         Right("publish", "$JS.ACK.>", "says which hints are done"),
         Right("publish", topology.steps_subjects, "publishes steps for its clients"),
         *(Right("publish", topology.feed_subject(kind, "*"), "writes the feed") for kind in FEEDS),
+        Right("publish", topology.telemetry_subject("*"), "tells how turns and runs go on"),
     )
 
 

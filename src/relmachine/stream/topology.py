@@ -1,7 +1,8 @@
 """Names on the stream: subjects, streams, consumers, and the metadata that ties them to a machine's laws. Pure.
 
 `relm.<machine>.step.<thread>.<step>` is the only input; `journal`, `out` and `rejected` are feeds with one subject per
-thread. Source: `docs/math.md` section 1 (Σ and I as subject topology).
+thread; `telemetry` is heard by whoever listens, and kept nowhere. Source: `docs/math.md` section 1 (Σ and I as subject
+topology).
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Topology:
     def live_subject(self, kind: FeedKind | Literal["*"], thread: str) -> str:
         """Where the server announces each message of the feed once it is stored, with its sequence; `*` for all."""
         return f"relm.{self.machine}.live.{kind}.{thread}"
+
+    def telemetry_subject(self, thread: str) -> str:
+        """Where nodes tell how `thread` goes on, `*` for all threads. No stream takes it."""
+        return f"relm.{self.machine}.telemetry.{thread}"
 
     def consumer(self, store_id: str) -> str:
         """Durable consumer of step hints for one store: a fresh store has a fresh one and is fed from the start."""

@@ -21,7 +21,14 @@ from relmachine.cluster.looking import ClusterLook, ProcessLook
 from relmachine.cluster.state import Phase, Stage
 from relmachine.node.context import Context
 
-NODE = {"hints": 3, "threads": 1, "feed_rows": 0, "publishers_deferred": 2, "undecided_steps_max": 20_000}
+NODE = {
+    "hints": 3,
+    "threads": 1,
+    "feed_rows": 0,
+    "publishers_deferred": 2,
+    "undecided_steps_max": 20_000,
+    "telemetry_shed": 5,
+}
 LANE = {"lane": "steps", "newest": 9, "waiting": 5, "undelivered": 4, "unacknowledged": 1}
 LANES = [{**LANE, "oldest_sequence": 5, "oldest_seconds": 2.5}]
 

@@ -72,7 +72,7 @@ class StoredNode:
             Lane("journal", 9, 1, None, None, 5, 61.5),
             Lane("out", 8, None, None, None, None, None),
         ]
-        return Lag(InHand(4, 1, 0, 7, 100), lanes, named or lines[:limit])
+        return Lag(InHand(4, 1, 0, 7, 100, 3), lanes, named or lines[:limit])
 
     @contextlib.asynccontextmanager
     async def entering(self) -> AsyncIterator[None]:

@@ -14,6 +14,7 @@ from typing import cast
 from relmachine.errors import Code, RelmError
 from relmachine.store.port import Reads, Stills
 from relmachine.store.verify.content import check_fibers, check_snapshots
+from relmachine.store.verify.evidence import check_evidence
 from relmachine.store.verify.fault import Fault, elsewhere, reason
 from relmachine.store.verify.obstructed import check_obstructions
 from relmachine.store.verify.plans import check_description, read_plans
@@ -81,5 +82,6 @@ async def _first_fault(store: Reads, counts: Counter[str], progress: Progress | 
         or await check_obstructions(store, list(plans.values())[-1], counts)
         or await check_fibers(store, counts)
         or await check_snapshots(store, counts)
+        or await check_evidence(store, counts)
         or await check_totals(store, counts)
     )
