@@ -28,6 +28,7 @@ _ASKED = _RUN.format(
 _OPEN = f"""{_RUN.format(runs="runs r")}
   AND e.at_seq IS NULL AND (r.thread, r.seq) > (?, ?) ORDER BY r.thread, r.seq LIMIT ?
 """
+_BEGUN = f"{_RUN.format(runs='runs r')} AND r.thread = ? AND a.at_seq = ?"
 _COUNT = """
 SELECT r.thread, count(*) FROM json_each(?) asked JOIN runs r ON r.thread = asked.value
 WHERE NOT EXISTS (SELECT 1 FROM run_ends e WHERE e.thread = r.thread AND e.seq = r.seq) GROUP BY r.thread
@@ -58,6 +59,11 @@ class Runs:
     async def open(self, limit: int, after: tuple[str, int] = ("", 0)) -> list[OpenRun]:
         """Runs that have not ended, by thread and sequence, those after `after`."""
         return [_run(row).open for row in await self._ask(_OPEN, (*after, limit))]
+
+    async def begun_at(self, thread: str, sequence: int) -> list[OpenRun]:
+        """The run of which an attempt began at this message of the thread, as it stands now; none when none did."""
+        rows = await self._ask(_BEGUN, (thread, sequence))
+        return [_run(row).open for row in rows]
 
     async def open_count(self, threads: Sequence[str]) -> dict[str, int]:
         """How many runs of each thread have not ended; threads without any are left out."""
