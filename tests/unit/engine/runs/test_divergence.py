@@ -112,7 +112,7 @@ def test_a_simulation_asks_again_and_reports_the_first_difference() -> None:
 
 
 def test_a_simulation_that_takes_another_way_ends_too() -> None:
-    scene, answer = recorded()
+    _, answer = recorded()
     shorter = Scene(incidents(), "hypothesise", {"default": scripted(GOOD)})
     carried = shorter.carry(shorter.request(answer.decisions, Mode.RESIMULATE))
     assert [item.place for item in carried.divergences] == [0]

@@ -1,6 +1,5 @@
 """Goal: the tools that every agent may have answer what the algebra says, of what the step may look at and no more.
-Method: a thread with claims inside and outside the step's view; the same tools called by a model and by the engine's own
-functions.
+Method: a thread with claims inside and outside the step's view, and a model that calls the tools.
 """
 
 from __future__ import annotations

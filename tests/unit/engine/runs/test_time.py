@@ -14,8 +14,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_ai.messages import ModelResponse
 
-from relmachine import Machine, Section, View
-from relmachine.engine.runs.run import Run
+from relmachine import Machine, Run, Section, View
 from relmachine.kernel.answer import Decision, Reason
 from relmachine.machine.runs import Budget
 from tests.unit.engine.runs.incidents import Effects, incidents
