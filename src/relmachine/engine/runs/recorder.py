@@ -100,7 +100,8 @@ class Recorder:
     def close(self) -> list[Divergence]:
         """The run is over. What is recorded beyond its end is a divergence, of which all are given."""
         place = len(self.decisions)
-        if not self.divergences and place < len(self._recorded):
+        out_of_time = place > 0 and self.decisions[-1].name == DEADLINE
+        if not self.divergences and place < len(self._recorded) and not out_of_time:
             left = self._recorded[place]
             end = self._diverged(Difference("the run ends here", f"{left.kind} {left.name}", ""))
             self.end = self.end if self._mode is Mode.RESIMULATE else end
