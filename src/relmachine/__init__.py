@@ -13,18 +13,35 @@ if TYPE_CHECKING:
     from relmachine.gates.models import Accord, AccordSection, Fiber
     from relmachine.machine.declaration import claim, field
     from relmachine.machine.machine import Machine
+    from relmachine.machine.run import Run
+    from relmachine.machine.runs import Budget
     from relmachine.machine.section import Section
     from relmachine.machine.view import View
 
-__all__ = ["Accord", "AccordSection", "Code", "Fiber", "Machine", "RelmError", "Section", "View", "claim", "field"]
+__all__ = [
+    "Accord",
+    "AccordSection",
+    "Budget",
+    "Code",
+    "Fiber",
+    "Machine",
+    "RelmError",
+    "Run",
+    "Section",
+    "View",
+    "claim",
+    "field",
+]
 
 _HOMES = {
     "Accord": "gates.models",
     "AccordSection": "gates.models",
+    "Budget": "machine.runs",
     "Code": "errors",
     "Fiber": "gates.models",
     "Machine": "machine.machine",
     "RelmError": "errors",
+    "Run": "machine.run",
     "Section": "machine.section",
     "View": "machine.view",
     "claim": "machine.declaration",

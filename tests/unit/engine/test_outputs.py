@@ -1,5 +1,5 @@
-"""Goal: what a closure returns is taken for contributions and follow-ups in one way, and nothing undeclared gets through.
-Method: sections, commands and structured outputs, right and wrong, against one small machine.
+"""Goal: what a closure returns is taken for contributions and follow-ups in one way, and nothing undeclared gets
+through. Method: sections, commands and structured outputs, right and wrong, against one small machine.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ async def carry(running: Running) -> Taken:
 
 async def _with_run(running: Running, closure: Callable[..., object], payload: object) -> Returned | Raised:
     from relmachine.engine.runs.agent import Agent
-    from relmachine.engine.runs.run import Run
+    from relmachine.engine.runs.run import ClosureRun
 
-    run, view = Run(running, Agent(running)), running.request.view
+    run, view = ClosureRun(running, Agent(running)), running.request.view
 
     def begin() -> Coroutine[Any, Any, object]:
         return cast(Coroutine[Any, Any, object], closure(payload, view, run))

@@ -50,8 +50,6 @@ def read(response: ModelResponse, output: type[BaseModel] | None, accept: Accept
     text = "".join(part.content for part in response.parts if isinstance(part, TextPart)).strip()
     calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
     outputs = [part for part in calls if output is not None and part.tool_name == OUTPUT_TOOL]
-    if len(outputs) > 1:
-        return Invalid(f"give one answer: call {OUTPUT_TOOL!r} once", calls=calls)
     if outputs and len(calls) == 1 and output is not None:
         return _answered(_arguments(outputs[0]), output, accept, calls)
     if calls:
@@ -75,7 +73,7 @@ def _answered(text: str, output: type[BaseModel], accept: Accept, calls: Sequenc
 def _understood(part: ToolCallPart, tools: Registry | None, after: bool) -> Call | Misuse:
     arguments = _arguments(part)
     if after and part.tool_name == OUTPUT_TOOL:
-        sentence = f"call {OUTPUT_TOOL!r} alone, once you know what your tools gave"
+        sentence = f"give one answer: call {OUTPUT_TOOL!r} once and alone, when you know what your tools gave"
         return Misuse(part.tool_call_id, part.tool_name, arguments, sentence)
     if tools is None:
         return Misuse(part.tool_call_id, part.tool_name, arguments, "there are no tools: answer")

@@ -12,6 +12,7 @@ from relmachine.algebra.identity import digest
 from relmachine.engine.runs.decisions import DecisionKind, Found, decision_of, json_bytes
 from relmachine.engine.runs.differences import Difference, answer_differs, question_differs, repeatable
 from relmachine.engine.runs.ended import End, RunEnded
+from relmachine.engine.runs.keeping import Keeping
 from relmachine.engine.runs.port import Divergence, Keep, Mode, RunRequest
 from relmachine.errors import Code
 from relmachine.kernel.answer import Decision, Pass, Reason
@@ -37,10 +38,10 @@ class Recorder:
         self.end: End | None = None
         self.lost: BaseException | None = None
         """What `keep` raised: the run cannot go on here, and has no answer."""
-        self._recorded, self._mode, self._keep = tuple(request.recorded), request.mode, keep
+        self._recorded, self._mode = tuple(request.recorded), request.mode
+        self._keeping = Keeping(keep if request.mode is Mode.LIVE else None, len(self._recorded))
         self._frozen = request.frozen.digest()
         self._bytes, self._bytes_max = 0, bytes_max
-        self._kept = 0
 
     async def see(
         self, kind: DecisionKind, name: str, question: tuple[str, ...], ask: Callable[[], Awaitable[Found]]
@@ -99,7 +100,8 @@ class Recorder:
     def close(self) -> list[Divergence]:
         """The run is over. What is recorded beyond its end is a divergence, of which all are given."""
         place = len(self.decisions)
-        if not self.divergences and place < len(self._recorded):
+        out_of_time = place > 0 and self.decisions[-1].name == DEADLINE
+        if not self.divergences and place < len(self._recorded) and not out_of_time:
             left = self._recorded[place]
             end = self._diverged(Difference("the run ends here", f"{left.kind} {left.name}", ""))
             self.end = self.end if self._mode is Mode.RESIMULATE else end
@@ -148,18 +150,11 @@ class Recorder:
         return decision
 
     async def _keep_all(self) -> None:
-        """Keep what is not kept yet. What was recorded before is."""
-        self._kept = max(self._kept, min(len(self._recorded), len(self.decisions)))
-        if self._keep is None or self._mode is not Mode.LIVE:
-            return
         try:
-            for place in range(self._kept, len(self.decisions)):
-                await self._keep(place, self.decisions[place])
-                self._kept = max(self._kept, place + 1)
+            await self._keeping.all(self.decisions)
         except Exception as error:
             self.lost = error
-            self.end = End(Reason.FATAL, Code.INTERNAL, "a decision could not be kept")
-            raise RunEnded(self.end) from error
+            raise self.ended(End(Reason.FATAL, Code.INTERNAL, "a decision could not be kept")) from error
 
     def _deadline(self) -> Decision:
         asked = self._asked("time", DEADLINE, str(len(self.passes)))

@@ -1,4 +1,4 @@
-"""What a coroutine closure is given: the run itself. Everything that it cannot know beforehand it asks here.
+"""The run that a coroutine closure is given (`machine.run`).
 
 The closure has a thread and a loop of its own; the run lives in the node's. Calls are taken one after the other, in
 the order in which they are made: gathering them changes nothing, and a playback meets them in the same order.
@@ -24,16 +24,16 @@ from relmachine.engine.runs.registry import Misuse
 from relmachine.engine.runs.running import Running
 from relmachine.errors import Code, RelmError
 from relmachine.machine.canonical import canonical_time
+from relmachine.machine.run import Output, Run
 
 if TYPE_CHECKING:
     from relmachine.engine.runs.agent import Agent
 
-Output = TypeVar("Output", bound=BaseModel)
 _Given = TypeVar("_Given")
 
 
-class Run:
-    """One run. When its budget is spent, or a model fails for good, it ends where it is: nothing more is executed."""
+class ClosureRun(Run):
+    """Implements `machine.run.Run`."""
 
     def __init__(self, running: Running, agent: Agent) -> None:
         """Called in the node's loop."""
@@ -53,7 +53,6 @@ class Run:
     @overload
     async def ask(self, prompt: str, output: None = None, *, model: str | None = None) -> str: ...
     async def ask(self, prompt: str, output: type[Output] | None = None, *, model: str | None = None) -> Output | str:
-        """A model's answer, without tools: an `output`, or text. `model` names another than the step's."""
         asked = self._at_home(lambda: self._agent.ask(prompt, output, _itself, tools=False, model=model))
         return cast(Output, await asyncio.wrap_future(asked))
 
@@ -62,34 +61,22 @@ class Run:
     @overload
     async def agent(self, prompt: str, output: None = None) -> str: ...
     async def agent(self, prompt: str, output: type[Output] | None = None) -> Output | str:
-        """The same from the step's model with the step's tools."""
         asked = self._at_home(lambda: self._agent.ask(prompt, output, _itself, tools=True))
         return cast(Output, await asyncio.wrap_future(asked))
 
     async def tool(self, name: str, /, **arguments: object) -> Any:
-        """What a tool of the step gives, as plain JSON values.
-
-        Errors: `tool_failed`, and what its own tools say, such as `undeclared_read`.
-        """
         return await asyncio.wrap_future(self._at_home(lambda: self._tool(name, to_json(arguments).decode())))
 
     def now(self) -> datetime:
-        """The time, in UTC; in a playback the time of then."""
         return datetime.fromisoformat(self._at_home(lambda: self._seen("time", "now")).result())
 
     def new_id(self) -> str:
-        """An id that nobody else has; in a playback the same one again."""
         return self._at_home(lambda: self._seen("id", "id")).result()
 
     def random(self) -> Random:
-        """The one generator of this run, seeded by its frozen plan."""
         return self._random
 
     def publish(self, step: str, /, **payload: object) -> None:
-        """Propose a step, one of the `targets`, for this thread. It is published when the run is done.
-
-        Errors: `output_invalid`.
-        """
         self._running.propose(step, payload)
 
     def _at_home(self, ask: Callable[[], Coroutine[Any, Any, _Given]]) -> Future[_Given]:

@@ -8,8 +8,7 @@ from langgraph.graph import END
 from langgraph.types import Command, Send
 from pydantic import BaseModel, ConfigDict
 
-from relmachine import Machine, Section, View
-from relmachine.engine.runs.run import Run
+from relmachine import Machine, Run, Section, View
 from relmachine.errors import Code, RelmError
 from tests.unit.engine.runs.incidents import Check, Effects, Incident
 

@@ -20,6 +20,7 @@ from tests.unit.engine.runs.scene import Scene, Turn, assert_plays_back, call, c
 
 UNAVAILABLE = ModelHTTPError(503, "m", "try later")
 GOOD = final(cause="disk")
+DEFAULT = Budget()
 
 
 def endless(number: int, messages: Any, info: Any) -> ModelResponse:
@@ -43,7 +44,7 @@ class Vice:
     reason: Reason
     code: str = ""
     passes: str = ""
-    budget: Budget = Budget()
+    budget: Budget = DEFAULT
     step: str = "hypothesise"
     called: tuple[str, ...] | None = None
     """Tools that were executed."""

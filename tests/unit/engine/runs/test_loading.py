@@ -1,5 +1,5 @@
-"""Goal: who has no step with a model does not wait for the libraries of models. Method: a fresh interpreter that imports
-the carrier and carries out a plain run.
+"""Goal: who has no step with a model does not wait for the libraries of models. Method: a fresh interpreter that
+imports the carrier and carries out a plain run.
 """
 
 from __future__ import annotations

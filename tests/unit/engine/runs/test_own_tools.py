@@ -1,6 +1,5 @@
 """Goal: the tools that every agent may have answer what the algebra says, of what the step may look at and no more.
-Method: a thread with claims inside and outside the step's view; the same tools called by a model and by the engine's own
-functions.
+Method: a thread with claims inside and outside the step's view, and a model that calls the tools.
 """
 
 from __future__ import annotations
@@ -29,11 +28,13 @@ def judged() -> Machine:
     guessed = machine.claim("guessed", requires=[measured])
     checked = machine.claim("checked", requires=[guessed])
     aside = machine.claim("aside")
+    rumour = machine.claim("rumour")
     decided = machine.claim("decided", requires=[checked])
     machine.step("measure", kind="process", asserts=[measured])
     machine.step("guess", kind="derivation", asserts=[guessed])
     machine.step("check", kind="process", asserts=[checked], payload=Check)
     machine.step("gossip", kind="process", asserts=[aside])
+    machine.step("spread", kind="derivation", asserts=[rumour])
 
     @machine.derivation(asserts=[decided], writes={causes: "cause"}, output=Cause, tools=OWN, targets=["check"])
     def decide(step: Incident, view: View) -> str:
@@ -58,7 +59,7 @@ def asked(name: str, arguments: dict[str, Any], *claims: str) -> tuple[Answer, D
     return answer, answer.decisions[1], scene
 
 
-ALL = ("measured", "guessed", "checked", "aside")
+ALL = ("measured", "guessed", "checked", "aside", "rumour")
 
 
 @pytest.mark.parametrize(

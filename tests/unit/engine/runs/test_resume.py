@@ -1,5 +1,5 @@
-"""Goal: a run that dies after any decision goes on from there, asks nobody twice, and gives the same answer. Method: cancel
-it as its k-th decision is kept, for every k, and carry it out again with what was kept.
+"""Goal: a run that dies after any decision goes on from there, asks nobody twice, and gives the same answer. Method:
+cancel it as its k-th decision is kept, for every k, and carry it out again with what was kept.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from relmachine.engine.runs.port import Mode
+from relmachine.engine.runs.port import Keep, Mode
 from relmachine.kernel.answer import Decision, Reason
 from tests.unit.engine.runs.incidents import Effects, incidents
 from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, final, prose, scripted, timeless
@@ -25,13 +25,22 @@ def agent(effects: Effects) -> Scene:
     return Scene(incidents(effects), "hypothesise", {"default": turns})
 
 
-async def dying(scene: Scene, place: int, kept: list[Decision]) -> None:
-    """The run is cancelled once decision `place` is kept."""
-    reached = asyncio.Event()
+def keeping(kept: list[Decision]) -> Keep:
+    """Keeps into `kept`, each decision at its place."""
 
     async def keep(at: int, decision: Decision) -> None:
         assert at == len(kept)
         kept.append(decision)
+
+    return keep
+
+
+async def dying(scene: Scene, place: int, kept: list[Decision]) -> None:
+    """The run is cancelled once decision `place` is kept."""
+    reached, adding = asyncio.Event(), keeping(kept)
+
+    async def keep(at: int, decision: Decision) -> None:
+        await adding(at, decision)
         if at == place:
             reached.set()
             await asyncio.Event().wait()
@@ -54,11 +63,7 @@ def test_a_run_goes_on_after_every_decision(make: type[Scene]) -> None:
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(dying(scene, place, kept))
 
-        async def keep(at: int, decision: Decision) -> None:
-            assert at == len(kept)
-            kept.append(decision)
-
-        answer = scene.carry(scene.request(tuple(kept)), keep).answer
+        answer = scene.carry(scene.request(tuple(kept)), keeping(kept)).answer
         assert answer.reason == Reason.DONE
         assert tuple(kept) == answer.decisions
         assert len(scene.models.asked) == whole.usage.model_calls

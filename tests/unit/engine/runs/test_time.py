@@ -14,8 +14,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_ai.messages import ModelResponse
 
-from relmachine import Machine, Section, View
-from relmachine.engine.runs.run import Run
+from relmachine import Machine, Run, Section, View
 from relmachine.kernel.answer import Decision, Reason
 from relmachine.machine.runs import Budget
 from tests.unit.engine.runs.incidents import Effects, incidents
@@ -63,11 +62,22 @@ def test_a_model_that_does_not_let_go_when_cancelled_is_left_behind() -> None:
             return final(cause="too late")
 
         scene = Scene(incidents(budget=SHORT), "hypothesise", {"default": clinging})
-        carried = await scene.carrier.carry_out(scene.request())
+        kept: list[str] = []
+
+        async def keep(place: int, decision: Decision) -> None:
+            kept.append(decision.name)
+
+        began = monotonic()
+        carried = await scene.carrier.carry_out(scene.request(), keep)
+        assert monotonic() - began < WITHIN_SECONDS
         assert carried.answer.reason == Reason.BUDGET
         assert [item.name for item in carried.answer.decisions] == ["deadline"]
         release.set()
         await asyncio.wait_for(over.wait(), WITHIN_SECONDS)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            await asyncio.wait(left, timeout=WITHIN_SECONDS)
+        assert kept == ["deadline"]
 
     asyncio.run(run())
 
