@@ -29,9 +29,6 @@ def bounded_client(bounds: ModelBounds) -> httpx2.AsyncClient:
         coding = response.headers.get("Content-Encoding", "identity")
         if coding != "identity":
             raise AnswerRefusedError(f"the answer is coded as {coding!r}, which was not asked for")
-        length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > bounds.answer_bytes_max:
-            raise AnswerRefusedError(_too_long(bounds.answer_bytes_max))
         response.stream = _Counted(response.stream, bounds.answer_bytes_max)
 
     client.event_hooks = {**client.event_hooks, "response": [bound]}
@@ -51,12 +48,8 @@ class _Counted(httpx2.AsyncByteStream):
         async for piece in self._whole:
             taken += len(piece)
             if taken > self._bytes_max:
-                raise AnswerRefusedError(_too_long(self._bytes_max))
+                raise AnswerRefusedError(f"the answer is longer than answer_bytes_max, {self._bytes_max} bytes")
             yield piece
 
     async def aclose(self) -> None:
         await self._whole.aclose()
-
-
-def _too_long(bytes_max: int) -> str:
-    return f"the answer is longer than answer_bytes_max, {bytes_max} bytes"

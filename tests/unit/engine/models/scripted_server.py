@@ -59,7 +59,6 @@ class Server:
     headers: list[dict[str, str]] = field(default_factory=list)
     sent: int = 0
     inside: int = 0
-    inside_most: int = 0
     url: str = ""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +68,6 @@ class Server:
         self.headers.append(dict(request.headers))
         self.arrived.set()
         self.inside += 1
-        self.inside_most = max(self.inside_most, self.inside)
         try:
             return await (self.script.pop(0) if len(self.script) > 1 else self.script[0])(request)
         finally:

@@ -11,7 +11,7 @@ import socket
 import orjson
 import pytest
 from pydantic_ai.exceptions import UserError
-from pydantic_ai.messages import TextPart, ToolCallPart
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.function import FunctionModel
 
@@ -164,14 +164,47 @@ def test_an_answer_that_says_how_long_it_is_or_hides_it(packed: bool) -> None:
     asyncio.run(scenario())
 
 
-def test_requests_at_the_same_time_get_their_own_answers_and_only_so_many_are_out() -> None:
+def test_requests_at_the_same_time_get_their_own_answers() -> None:
     async def scenario() -> None:
-        async with serving(said("")) as server, models(server, requests_in_flight_max=3) as found:
-            server.script[:] = [server.echo(together=3)]
+        async with serving(said("")) as server, models(server) as found:
+            server.script[:] = [server.echo(together=12)]
             model = found.resolve(LOCAL)
             answers = await asyncio.gather(*(ask(model, prompt=f"number {number}") for number in range(12)))
             assert [answer.parts for answer in answers] == [[TextPart(f"number {number}")] for number in range(12)]
-            assert (len(server.asked), server.inside_most) == (12, 3)
+
+    asyncio.run(scenario())
+
+
+def test_only_so_many_requests_are_out() -> None:
+    inside = most = 0
+
+    async def slow(*_: object) -> ModelResponse:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        for _step in range(50):  # without a bound, all of them begin before the first one ends
+            await asyncio.sleep(0)
+        inside -= 1
+        return ModelResponse([TextPart("")])
+
+    async def scenario() -> None:
+        found = Models({"slow": FunctionModel(slow)}, bounds=ModelBounds(requests_in_flight_max=3))
+        await asyncio.gather(*(ask(found.resolve("author:slow")) for _ in range(12)))
+        assert most == 3
+
+    asyncio.run(scenario())
+
+
+def test_an_adapter_that_hangs_by_itself_is_given_up_too() -> None:
+    async def hanging(*_: object) -> ModelResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scenario() -> None:
+        bounds = ModelBounds(request_seconds_max=0.05, attempts_max=2)
+        found = Models({"own": FunctionModel(hanging)}, bounds=bounds, sleep=Time().sleep)
+        error = await asyncio.wait_for(refused(found.resolve("author:own")), 5)
+        assert (error.witness["attempts"], error.witness["error"]) == (2, "TimeoutError")
 
     asyncio.run(scenario())
 
