@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -45,12 +44,6 @@ class Shelf:
 def loop() -> NoReturn:
     while True:
         pass
-
-
-def loop_in_threads() -> NoReturn:
-    for _ in range(3):
-        threading.Thread(target=loop, daemon=True).start()
-    loop()
 
 
 def hang() -> None:
@@ -131,8 +124,8 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def kill_itself() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
+def kill_itself(number: int = signal.SIGKILL) -> NoReturn:
+    os.kill(os.getpid(), number)
     raise AssertionError
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,17 @@ def command(process: Path) -> str:
         return (process / "cmdline").read_text()
     except OSError:
         return ""
+
+
+def test_cpu_time_is_bounded_for_all_threads_together() -> None:
+    limits = {"memory_bytes": 2**28, "cpu_seconds": 1, "file_bytes_max": 0, "open_files_max": 64, "children_max": 3}
+    code = f"""if True:
+        from relmachine.engine.tools.confinement import set_limits
+        set_limits({limits}, alone=False)
+        while True: pass
+    """
+    ran = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert ran.returncode == -signal.SIGXCPU
 
 
 def test_a_plain_user_gets_namespaces_without_the_rights_in_them() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import tempfile
 import time
@@ -118,11 +119,6 @@ def test_one_that_does_not_end_is_ended(function: Callable[..., object]) -> None
     assert failure(tool(function, SECONDS))[0] == "timeout"
 
 
-def test_threads_do_not_get_more_than_the_time() -> None:
-    kind, detail = failure(tool(hostile.loop_in_threads, 1.0))
-    assert kind == "timeout", detail
-
-
 def test_memory_is_bounded_on_top_of_what_the_import_took() -> None:
     megabyte = 1024 * 1024
     assert call(tool(hostile.eat, memory_bytes=64 * megabyte), megabytes=32) == 32 * megabyte
@@ -160,6 +156,7 @@ def test_what_it_raises_is_told() -> None:
 def test_ways_to_go_without_an_answer() -> None:
     assert failure(tool(hostile.leave), code=3) == ("exit", "it ended with exit code 3")
     assert failure(tool(hostile.kill_itself))[0] == "exit"
+    assert failure(tool(hostile.kill_itself), number=int(signal.SIGXCPU))[0] == "timeout"  # as the CPU limit does
     assert failure(tool(hostile.shut), ToolBounds(end_seconds_max=0.2))[0] == "exit"
 
 
