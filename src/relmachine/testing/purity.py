@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -64,7 +65,8 @@ def purity() -> Generator[None]:
     """
     _listen()
     guard = _Guard(sys._getframe())  # pyright: ignore[reportPrivateUsage]
-    before = sys.getprofile()
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # it would run finalizers of strangers' objects, at any point within
     _guards[get_ident()] = guard
     sys.setprofile(guard.called)
     error: BaseException | None = None
@@ -76,6 +78,8 @@ def purity() -> Generator[None]:
     finally:
         sys.setprofile(before)
         del _guards[get_ident()]
+        if collects:
+            gc.enable()
         if guard.touched is not None and error is not guard.touched:
             raise guard.touched
 

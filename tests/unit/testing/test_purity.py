@@ -4,6 +4,7 @@ alone. Method: closures of each kind under the guard.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -51,6 +52,23 @@ def test_what_only_computes_is_left_alone() -> None:
     with purity():
         first = impure.pure(Given(text="2"))
     assert first == impure.pure(Given(text="2"))
+
+
+def test_finalizers_of_strangers_do_not_count() -> None:
+    class Stranger:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            time.time()
+
+    gc.collect()
+    Stranger()
+    with purity():
+        made = [[number] for number in range(100_000)]  # enough for the collector to come by
+    assert gc.isenabled()
+    assert len(made) == 100_000
+    gc.collect()
 
 
 def test_other_threads_and_later_calls_are_free() -> None:
