@@ -35,6 +35,7 @@ class Given(BaseModel):
 
 machine = Machine("impure")
 found = machine.field("found", str, reducer="log")
+machine.step("noted", kind="process", writes={found: "text"})
 
 IMPURE: dict[str, Callable[[Given], object]] = {
     "time.time": lambda step: time.time(),

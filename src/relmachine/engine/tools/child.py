@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -48,7 +49,8 @@ class Child:
         folder = Path(tempfile.mkdtemp(prefix="relm-tool-"))
         try:
             process = self._start(folder)
-            return ("ended", "") if process is None else self._call(process)
+            found = ("ended", "") if process is None else self._call(process)
+            return ("ended", "") if self._ended and found[0] != "value" else found
         finally:
             self._leave(folder)
 
@@ -121,10 +123,8 @@ class Child:
 
     def _exited(self, process: subprocess.Popen[bytes]) -> tuple[str, object]:
         """How a process ended that gave no answer."""
-        with self._lock:
-            if self._ended:
-                return "ended", ""
-            if not self._confined:
+        if not self._confined:
+            with self._lock:
                 self._kill()  # before it is waited for: then its number means nothing any more
         try:
             code = process.wait(self._bounds.end_seconds_max)
@@ -141,7 +141,8 @@ class Child:
             if self._confined:
                 process.terminate()
             else:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # waited for by the other thread just now
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def _leave(self, folder: Path) -> None:
         process = self._process

@@ -75,6 +75,10 @@ _ADVICE = {
 }
 
 
+KINDS = tuple(_ADVICE)
+"""Ways in which a call fails."""
+
+
 def _failed(tool: Tool, kind: str, detail: str) -> RelmError:
     sentence = f"the tool {tool.name!r} failed ({kind}): {_ADVICE[kind]}"
     return RelmError(Code.TOOL_FAILED, sentence, tool=tool.name, kind=kind, detail=detail)
