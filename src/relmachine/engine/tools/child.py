@@ -17,8 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, cast
 
-import orjson
-
+from relmachine.engine.tools.answer import FRAME_BYTES, parsed, told
 from relmachine.engine.tools.bounds import ToolBounds
 from relmachine.gates.pipes import close, exchange
 from relmachine.machine.runs import Tool
@@ -27,7 +26,6 @@ _WORKER = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); import relmachine.engine.tools.worker as w; w.main()"
 )
 _READY_BYTES_MAX = 4096
-_FRAME_BYTES = len('{"value":}\n')
 _CPU_KILLED = (-signal.SIGXCPU, 128 + signal.SIGXCPU)
 
 
@@ -91,7 +89,7 @@ class Child:
 
     def _call(self, process: subprocess.Popen[bytes]) -> tuple[str, object]:
         ready = exchange(process, b"", time.monotonic() + self._bounds.start_seconds_max, _READY_BYTES_MAX)
-        match _parsed(ready):
+        match parsed(ready):
             case {"ready": True, "confined": bool(confined)}:
                 with self._lock:
                     self._confined = confined
@@ -99,27 +97,13 @@ class Child:
                 return "start", f"importing its file: {name}: {detail}"
             case _:
                 return "start", f"it ended, or did not start within {self._bounds.start_seconds_max} s"
-        answer_bytes_max = max(self._tool.output_bytes + _FRAME_BYTES, _READY_BYTES_MAX)
+        answer_bytes_max = max(self._tool.output_bytes + FRAME_BYTES, _READY_BYTES_MAX)
         answer = exchange(process, self._arguments, time.monotonic() + self._tool.seconds, answer_bytes_max)
         if answer is None:
             return "timeout", f"it took more than {self._tool.seconds} s"
         if len(answer) > answer_bytes_max:
             return "output", f"it gave more than {self._tool.output_bytes} bytes"
-        return self._told(answer) if answer.endswith(b"\n") else self._exited(process)
-
-    def _told(self, answer: bytes) -> tuple[str, object]:
-        match _parsed(answer):
-            case {"value": value}:
-                excess = len(answer) > self._tool.output_bytes + _FRAME_BYTES
-                return ("output", f"it gave more than {self._tool.output_bytes} bytes") if excess else ("value", value)
-            case {"memory": True}:
-                return "memory", f"it took more than {self._tool.memory_bytes} bytes"
-            case {"unwritable": detail}:
-                return "output", f"what it gave is no JSON: {detail}"
-            case {"raised": name, "detail": detail}:
-                return "raised", f"{name}: {detail}"
-            case _:
-                return "output", "what it gave is no JSON"
+        return told(answer, self._tool) if answer.endswith(b"\n") else self._exited(process)
 
     def _exited(self, process: subprocess.Popen[bytes]) -> tuple[str, object]:
         """How a process ended that gave no answer."""
@@ -161,12 +145,3 @@ class Child:
         except (OSError, RecursionError):  # the tool closed folders in it to their owner, or nested them deep
             for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
                 subprocess.run([*command, str(folder)], stderr=subprocess.DEVNULL, check=False)
-
-
-def _parsed(line: bytes | None) -> dict[str, object]:
-    """The object in a whole line of JSON; empty when it is something else."""
-    try:
-        found: object = orjson.loads(line) if line is not None and line.endswith(b"\n") else None
-    except orjson.JSONDecodeError:
-        found = None
-    return cast(dict[str, object], found) if isinstance(found, dict) else {}
