@@ -111,6 +111,12 @@ def orphan(file: str, own_session: bool) -> int:
     return 1
 
 
+def orphan_and_leave(file: str) -> NoReturn:
+    """Leave a process behind, and no answer."""
+    orphan(file, own_session=False)
+    os._exit(3)
+
+
 def mark_and_hang(file: str) -> None:
     Path(file).write_text(str(os.getpid()))
     time.sleep(3600)

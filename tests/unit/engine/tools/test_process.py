@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+import orjson
 import pytest
 
 from relmachine.engine.tools.bounds import ToolBounds
+from relmachine.engine.tools.child import Child
+from relmachine.engine.tools.place import place_of
 from relmachine.engine.tools.process import ToolProcesses
 from relmachine.errors import Code, RelmError
 from relmachine.machine.machine import Machine
@@ -264,6 +267,16 @@ def test_cancelling_the_caller_kills_the_process(meeting: Path) -> None:
         return time.monotonic() - start
 
     assert asyncio.run(scenario()) < 5
+
+
+def test_one_that_is_ended_before_it_starts_does_not_start(meeting: Path) -> None:
+    given = tool(hostile.mark_and_hang, SECONDS)
+    place = place_of(given.function)
+    assert place is not None
+    child = Child(given, place, orjson.dumps({"file": str(meeting)}) + b"\n", ToolBounds())
+    child.end()
+    assert child.run() == ("ended", "")
+    assert not meeting.exists()
 
 
 def test_closing_ends_what_runs_and_says_so(meeting: Path) -> None:
