@@ -111,9 +111,11 @@ def orphan(file: str, own_session: bool) -> int:
     return 1
 
 
-def orphan_and_leave(file: str) -> NoReturn:
-    """Leave a process behind, and no answer."""
-    orphan(file, own_session=False)
+def orphan_and_leave() -> NoReturn:
+    """Leave a process behind that holds no pipe, and no answer."""
+    if os.fork() == 0:
+        os.closerange(0, 100)
+        time.sleep(3600)
     os._exit(3)
 
 

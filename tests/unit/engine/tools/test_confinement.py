@@ -38,7 +38,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> None:
         (hostile.deaf, {}, "timeout"),
         (hostile.leave, {"code": 3}, "exit"),
         (hostile.orphan, {"file": "here", "own_session": False}, "value"),
-        (hostile.orphan_and_leave, {"file": "here"}, "exit"),
+        (hostile.orphan_and_leave, {}, "exit"),
         (hostile.eat, {"megabytes": 4000}, "memory"),
     ],
 )
