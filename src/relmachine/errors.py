@@ -52,6 +52,7 @@ class Code(StrEnum):
     CLOSURE_FAILED = "closure_failed"
     UNDECLARED_READ = "undeclared_read"
     OUTPUT_INVALID = "output_invalid"
+    IMPURE = "impure"
     # runs: steps outside their turn
     RUN_FAILED = "run_failed"
     RUN_CAP = "run_cap"

@@ -18,7 +18,7 @@ from typing import IO, cast
 
 import orjson
 
-from relmachine.gates.own_law_pipes import close, exchange
+from relmachine.gates.pipes import close, exchange
 from relmachine.kernel.limits import Limits
 
 WORKER = Path(__file__).with_name("own_law_worker.py")

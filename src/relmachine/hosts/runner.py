@@ -79,6 +79,8 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._sweeping is not None:
+            await self._loop.run(self._attempts.carrier.close())
         await asyncio.to_thread(self._loop.close)
 
     def _begin(self, key: Key) -> None:

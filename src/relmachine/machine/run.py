@@ -6,7 +6,6 @@ Everything that a closure cannot know beforehand it asks here, so that it is rec
 from __future__ import annotations
 
 from datetime import datetime
-from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ class Run(Protocol):
         """An id that nobody else has; in a playback the same one again."""
         ...
 
-    def random(self) -> Random:
-        """The one generator of this run, seeded by its frozen plan."""
+    def random(self) -> float:
+        """The next number in [0, 1) of the run's generator, which its frozen plan seeds."""
         ...
 
     def publish(self, step: str, /, **payload: object) -> None:

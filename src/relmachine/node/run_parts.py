@@ -41,7 +41,7 @@ def open_runs(
     from relmachine.engine.runs.carrier import RunCarrier
     from relmachine.engine.tools.process import ToolProcesses
 
-    carrier = RunCarrier(plan, Models(plan.models, settings.models), ToolProcesses(), limits)
+    carrier = RunCarrier(plan, Models(plan.models, settings.node_models), ToolProcesses(), limits)
     views = RunViews(plan, HotValues(plan, store, limits.runs_in_flight_max))
     attempts = Attempts(plan, limits, store, stream.reader, stream.publisher, views, carrier)
     runner = Runner(Runs(store.deciding), attempts, limits, shared=bool(settings.store_urls))

@@ -15,6 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from relmachine.engine.models.bindings import NodeModels, Price
 from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.kernel.limits import Limits
@@ -81,9 +82,30 @@ class Settings(BaseSettings):
     steps_per_minute_max: int | None = Field(default=None, ge=1)
     """Steps a minute that a principal may have decided before its rate class is `over`; None counts nothing."""
 
+    model: str = ""
+    """What the model `default` is bound to, and every name that nobody else binds: a PydanticAI model string, such as
+    `openai:gpt-5` (docs/models.md)."""
+
+    models: dict[str, str] = Field(default_factory=dict[str, str])
+    """Model strings by name, as JSON."""
+
+    model_base_url: str | None = None
+    """Where models called `openai:…` are asked instead: any server with an OpenAI-compatible API."""
+
+    model_api_key: SecretStr | None = None
+    """What that server asks for."""
+
+    model_prices: dict[str, Price] = Field(default_factory=dict[str, Price])
+    """US dollars for a million tokens by model string, as JSON: `{"openai:x": {"input": 1, "output": 2}}`."""
+
     limits: Limits = Field(default_factory=Limits)
 
     stream_bounds: StreamBounds = Field(default_factory=StreamBounds)
+
+    @property
+    def node_models(self) -> NodeModels:
+        """The node's word on models."""
+        return NodeModels(self.model, self.models, self.model_base_url, self.model_api_key, self.model_prices)
 
     @field_validator("nats_urls", "store_urls", mode="before")
     @classmethod

@@ -66,6 +66,7 @@ STATUS: dict[Code, int] = {
     Code.MODEL_UNBOUND: 422,
     Code.MODEL_FAILED: 422,
     Code.TOOL_FAILED: 422,
+    Code.IMPURE: 422,
     Code.RUN_CANCELLED: 409,
     Code.RUN_OVERTAKEN: 409,
     Code.RUN_UNKNOWN: 409,

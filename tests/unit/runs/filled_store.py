@@ -12,7 +12,15 @@ from relmachine.store.sqlite import SqliteStore
 from tests.unit.runs.incident import CONFIRM, Asked, decide, machine
 
 DECISIONS = (
-    Decision(kind="model", name="default", asked=digest("asked", "1"), value='{"parts":[]}', tokens=7, cost=0.5, seal=digest("seal", "1")),
+    Decision(
+        kind="model",
+        name="default",
+        asked=digest("asked", "1"),
+        value='{"parts":[]}',
+        tokens=7,
+        cost=0.5,
+        seal=digest("seal", "1"),
+    ),
     Decision(kind="tool", name="look", asked=digest("asked", "2"), error="away"),
     Decision(kind="time", asked=digest("asked", "3"), value='"2026-01-02T03:04:05.000000Z"'),
 )

@@ -15,7 +15,7 @@ from relmachine.engine.runs.forms import carry
 from relmachine.engine.runs.port import Carried, Keep, Models, RunRequest, ToolProcesses
 from relmachine.engine.runs.recorder import Recorder
 from relmachine.engine.runs.running import Running
-from relmachine.errors import Code
+from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import Answer, Failure, Reason
 from relmachine.kernel.frozen import freeze
 from relmachine.kernel.limits import Limits
@@ -48,8 +48,15 @@ class RunCarrier:
         """The bindings of the step's model and of its fallback as of now, empty where there is none."""
         assert step.run is not None, "only steps that run outside their turn ask models"
         names = (step.run.model, step.run.fallback)
-        primary, fallback = ("" if name is None else self._models.binding(name, self._plan) for name in names)
+        primary, fallback = ("" if name is None else self._binding(name) for name in names)
         return primary, fallback
+
+    def _binding(self, name: str) -> str:
+        """A name that nobody binds stays as it is: the run finds that out, and its record says so."""
+        try:
+            return self._models.binding(name)
+        except RelmError:
+            return name
 
     async def carry_out(self, request: RunRequest, keep: Keep | None = None) -> Carried:
         """Run to an end (`port.Carrier`). Raises what `keep` raises: a run that cannot be kept has no answer."""

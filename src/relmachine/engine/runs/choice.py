@@ -19,10 +19,14 @@ class Choice:
         self._running, self._named = running, named is not None
         self._fallback = "" if self._named else frozen.fallback
 
+    @property
+    def binding(self) -> str:
+        """What is asked: frozen, or bound now for a name that a closure gave. Errors: `model_unbound`."""
+        return self._running.models.binding(self.name) if self._named else self.name
+
     def resolve(self) -> Model:
         """The model to ask now. Errors: `model_unbound`."""
-        models = self._running.models
-        return models.resolve(models.binding(self.name, self._running.request.plan) if self._named else self.name)
+        return self._running.models.resolve(self.binding)
 
     def degrade(self) -> bool:
         """Go on with the fallback, for the rest of the run; False when there is none any more."""

@@ -70,14 +70,15 @@ class Conversation:
         place = len(running.recorder.decisions)
 
         async def found() -> Found:
-            request = model_request(
+            response = await model_request(
                 choice.resolve(),
                 list(self.messages),
                 model_settings=ModelSettings(seed=running.request.frozen.seed),
                 model_request_parameters=self._parameters(),
                 instrument=False,
             )
-            return recorded(await request, place, running.limits.answer_text_bytes_max)
+            cost = running.models.cost_of(response, choice.binding)
+            return recorded(response, cost, place, running.limits.answer_text_bytes_max)
 
         return await running.recorder.see("model", choice.name, question, lambda: caught(found))
 

@@ -38,7 +38,7 @@ async def caught(ask: Callable[[], Awaitable[Found]]) -> Found:
         return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
 
 
-def recorded(response: ModelResponse, place: int, bytes_max: int) -> Found:
+def recorded(response: ModelResponse, cost: float, place: int, bytes_max: int) -> Found:
     """An answer as it is recorded. Calls are numbered anew: ids of providers differ each time."""
     parts = [
         replace(part, tool_call_id=f"c{place % 10_000:04}{number % 10_000:04}")
@@ -46,7 +46,7 @@ def recorded(response: ModelResponse, place: int, bytes_max: int) -> Found:
         else part
         for number, part in enumerate(response.parts)
     ]
-    tokens, cost = response.usage.total_tokens, _cost(response)
+    tokens = response.usage.total_tokens
     try:
         content = RESPONSES.dump_json(replace(response, parts=parts), exclude=cast(Any, _NOT_KEPT), exclude_none=True)
     except PydanticSerializationError as error:
@@ -54,14 +54,6 @@ def recorded(response: ModelResponse, place: int, bytes_max: int) -> Found:
     if len(content) > bytes_max:
         return Found(error=too_large("the answer", content, bytes_max), tokens=tokens, cost=cost)
     return Found(value=content.decode(), tokens=tokens, cost=cost)
-
-
-def _cost(response: ModelResponse) -> float:
-    """US dollars, as far as the price of the model is known."""
-    try:
-        return float(response.cost().total_price)
-    except (AssertionError, LookupError, ValueError):
-        return 0.0
 
 
 def _is_cancelled() -> bool:

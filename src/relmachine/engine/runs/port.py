@@ -15,6 +15,7 @@ from relmachine.machine.runs import Tool
 from relmachine.machine.view import View
 
 if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model
 
 
@@ -77,12 +78,16 @@ class Carried:
 class Models(Protocol):
     """Where models come from."""
 
-    def binding(self, name: str, plan: Plan) -> str:
-        """What `name` is bound to now: the text that frozen plans and decisions hold."""
+    def binding(self, name: str) -> str:
+        """What `name` is bound to now: the text that frozen plans and decisions hold. Errors: `model_unbound`."""
         ...
 
     def resolve(self, binding: str) -> Model:
         """The model of a binding. It retries and breaks circuits as it sees fit. Errors: `model_unbound`."""
+        ...
+
+    def cost_of(self, response: ModelResponse, binding: str) -> float:
+        """US dollars for an answer of `binding`; 0.0 when nobody knows."""
         ...
 
     async def close(self) -> None:

@@ -73,8 +73,8 @@ class ClosureRun(Run):
     def new_id(self) -> str:
         return self._at_home(lambda: self._seen("id", "id")).result()
 
-    def random(self) -> Random:
-        return self._random
+    def random(self) -> float:
+        return self._random.random()
 
     def publish(self, step: str, /, **payload: object) -> None:
         self._running.propose(step, payload)

@@ -57,7 +57,7 @@ def coroutines(effects: Effects | None = None) -> Machine:
         run.publish("verify", host="db")
         settled = await run.tool("settled")
         line = [text, verdict.guilty, other.guilty, failed, settled, run.now().year > 2000, len(run.new_id())]
-        return Section({"log": f"{line} {run.random().random()}"}, propose=[("report", {})])
+        return Section({"log": f"{line} {run.random()}"}, propose=[("report", {})])
 
     @machine.procedure(writes=[log], targets=["report", "verify"])
     async def decide(step: Incident, view: View, run: Run) -> Command[Any]:

@@ -13,6 +13,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
+from relmachine.engine.models.cost import cost_of
 from relmachine.engine.runs.carrier import RunCarrier
 from relmachine.engine.runs.port import Carried, Keep, Mode, RunRequest
 from relmachine.errors import Code, RelmError
@@ -21,7 +22,6 @@ from relmachine.kernel.frozen import Frozen, freeze
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.machine import Machine
-from relmachine.machine.plan import Plan
 from relmachine.machine.runs import Budget, Tool
 from relmachine.machine.view import View
 
@@ -69,8 +69,11 @@ class FakeModels:
     asked: list[str] = field(default_factory=list[str])
     closed: bool = False
 
-    def binding(self, name: str, plan: Plan) -> str:
+    def binding(self, name: str) -> str:
         return name
+
+    def cost_of(self, response: ModelResponse, binding: str) -> float:
+        return cost_of(response, None)
 
     def resolve(self, binding: str) -> Model:
         if binding not in self.turns:

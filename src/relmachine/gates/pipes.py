@@ -18,8 +18,13 @@ def close(pipe: IO[bytes]) -> None:
         pipe.close()
 
 
-def exchange(worker: subprocess.Popen[bytes], question: bytes, end: float) -> bytes | None:
-    """Write the question, if any, and read a line; None when it takes too long, a torn line when the worker ends."""
+def exchange(
+    worker: subprocess.Popen[bytes], question: bytes, end: float, answer_bytes_max: int | None = None
+) -> bytes | None:
+    """Write the question, if any, and read a line; None when it takes too long, a torn line when the worker ends.
+
+    Of a line longer than `answer_bytes_max` no more is read than shows it.
+    """
     given, taken = cast(IO[bytes], worker.stdin).fileno(), cast(IO[bytes], worker.stdout).fileno()
     left, answer = memoryview(question), bytearray()
     with selectors.DefaultSelector() as ready:
@@ -40,6 +45,8 @@ def exchange(worker: subprocess.Popen[bytes], question: bytes, end: float) -> by
                 if not piece:
                     return bytes(answer)
                 answer += piece
+                if answer_bytes_max is not None and len(answer) > answer_bytes_max:
+                    return bytes(answer)
     return bytes(answer)
 
 
