@@ -116,7 +116,7 @@ class OutboxRow(NamedTuple):
 
     thread: str
     seq: int
-    kind: Literal["journal", "out", "rejected"]
+    kind: Literal["journal", "out", "rejected", "effect"]
     body: str
 
 

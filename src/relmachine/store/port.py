@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from relmachine.kernel.lane import Asked, Effect
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState
 
@@ -65,6 +66,10 @@ UNSENT_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of bodies in one answer of `Store.unsent`, the last row aside."""
 
 
+LANE_RECORDS_MAX = 64
+"""Lane records in one call of `Store.control`."""
+
+
 class Reads(Protocol):
     """Whatever a store's tables can be asked through: a node's store, or a file opened to look at it."""
 
@@ -110,6 +115,14 @@ class Store(Protocol):
         """One durable transaction for proposals of distinct threads; a stale one, or one too large, fails alone.
 
         Outbox rows in `sent` have left and are dropped in the same transaction.
+        """
+        ...
+
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """What became of each lane record, in one durable transaction beside the threads' turns; at most
+        `LANE_RECORDS_MAX`. A record that is there already, by thread and sequence, has the effect that it had.
+
+        May be called from any thread of the process where the store is a file.
         """
         ...
 

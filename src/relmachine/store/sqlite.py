@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.lane import Asked, Effect
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState
@@ -29,8 +30,10 @@ from relmachine.store.deciding import (
 )
 from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
+from relmachine.store.sqlite_lane import SqliteLane
 from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
 from relmachine.store.sqlite_still import still
+from relmachine.store.write_order import WriteOrder
 from relmachine.store.writing import Writer
 
 _T = TypeVar("_T")
@@ -76,6 +79,9 @@ class SqliteStore(SqliteReading):
         super().__init__(path, writer.limits)
         self._writer = writer
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._order = WriteOrder()
+        self._lane = SqliteLane(path, self._order)
+        self._controlling = ThreadPoolExecutor(1, thread_name_prefix="store-control")
 
     @classmethod
     def open(cls, path: Path, plan: Plan, limits: Limits | None = None) -> SqliteStore:
@@ -96,6 +102,8 @@ class SqliteStore(SqliteReading):
         """Finish what runs and let go."""
         await super().close()
         await asyncio.to_thread(self._writing.shutdown, wait=True)
+        await asyncio.to_thread(self._controlling.shutdown, wait=True)
+        self._lane.close()
         self._writer.connection.close()
 
     async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
@@ -124,6 +132,12 @@ class SqliteStore(SqliteReading):
         threads = [proposal.before.thread for proposal in proposals]
         return [Stale(thread) if thread in stale else Committed(thread) for thread in threads]
 
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """See `store.port.Store.control`. Errors: `unreachable`, `internal`."""
+        if not asked:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._controlling, self._lane.take, asked)
+
     async def unsent(
         self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
     ) -> Sequence[OutboxRow]:
@@ -132,7 +146,8 @@ class SqliteStore(SqliteReading):
 
     def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
         try:
-            return self._writer.commit(proposals, sent)
+            with self._order.ordinary():
+                return self._writer.commit(proposals, sent)
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
         except sqlite3.IntegrityError as error:

@@ -16,7 +16,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.store.opening import SCHEMA
 from relmachine.store.verify import Report, verify
 from tests.unit.forks.joined_store import joined
-from tests.unit.store.stored import ask, eventful, tamper
+from tests.unit.store.stored import ask, eventful, tamper, told_things
 
 Cell = bytes | int
 Row = dict[str, Cell]
@@ -47,6 +47,9 @@ servers, is nothing an event tells."""
 RECORDS = {"controls", "obstructions", "resolutions"}
 """Tables that only control records fill."""
 
+LANE = {"control_effects"}
+"""What only the control lane fills. Its messages wait there: of one that left, nothing else tells the evidence."""
+
 JOINED = RECORDS | {
     "thread_events",
     "threads",
@@ -68,13 +71,13 @@ def _columns() -> list[tuple[str, str]]:
     return found
 
 
-MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined}
+MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined, "lane": told_things}
 CELLS = [
     ("records" if records else "steps", table, column)
     for table, column in _columns()
     for records in (False, True)
-    if (table in JOINED if records else table not in RECORDS)
-]
+    if (table in JOINED if records else table not in RECORDS | LANE)
+] + [("lane", table, column) for table, column in _columns() if table in LANE | {"threads", "outbox"}]
 """Which store, which column."""
 
 
