@@ -65,7 +65,7 @@ class LaneContract(StoreContract):
                 where = f"FROM threads WHERE thread = '{thread}'"
                 assert self.raw(f"INSERT INTO commits SELECT thread, head, seq, epoch, 'y', 99 {where}") == "cancelled"
                 assert self.raw(f"INSERT INTO commits SELECT thread, head, seq, 0, head, 99 {where}") == "stale"
-            with pytest.raises(Exception, match="cancelled|otherwise|tables|belongs"):
+            with pytest.raises(Exception, match=r"internal"):
                 made.states["a"] = replace(made.states["a"], epoch=1)
                 await store.commit([made.notes("a", 1)])
             assert await counts(store) == before
@@ -191,7 +191,7 @@ class LaneContract(StoreContract):
             effect = await one(store, told(made, "a", 7, "cancel", reason="enough"))
             (row,) = [row for row in await store.unsent(10) if row.kind == "effect"]
             body = orjson.loads(row.body)
-            assert (row.thread, row.seq, body["thread"]) == ("a", 7, "a")
+            assert (row.thread, row.seq, body["thread"]) == ("a", 1, "a")
             assert body["control"] == {
                 "sequence": 7,
                 "record": "cancel",

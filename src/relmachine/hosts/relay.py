@@ -90,6 +90,11 @@ class Relay:
             self._behind = len(self._queued) > ROWS_WAITING_MAX or self._queued.bytes > BYTES_WAITING_MAX
         self._wake.set()
 
+    def look_for(self, threads: Iterable[str]) -> None:
+        """Something of these threads is durable that was not handed over: the store is asked for it."""
+        self._strangers.update(threads)
+        self._wake.set()
+
     def fall_behind(self) -> None:
         """A commit failed without telling whether it is durable: the store knows what there is to send."""
         self._behind = True

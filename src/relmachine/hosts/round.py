@@ -8,7 +8,7 @@ fence checks; so it may run twice, late, or on two nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +18,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.gates.port import ConstraintGate, PolicyGate
 from relmachine.hosts.control_turns import steps_before_records
 from relmachine.hosts.control_words import refuse_if_closed
+from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.repetition import Sorted, sort_out
 from relmachine.hosts.round_reading import RoundReading
 from relmachine.hosts.stretch import Stretch
@@ -65,6 +66,7 @@ class Stages:
     controls: ControlTurns
     sightings: HotSightings | None = None
     """Needed when the plan has laws of its author's own."""
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,12 @@ class Rounds:
         self, threads: Sequence[str], hinted: Mapping[str, int], cursors: dict[str, int], most: dict[str, int]
     ) -> list[str]:
         """One turn each, of at most so many steps as `most` says; the threads to be tried again."""
-        states, strangers = await self._stages.hot.load(threads)
+        loaded, strangers = await self._stages.hot.load(threads)
+        cursors.update((thread, state.cursor) for thread, state in loaded.items())
+        states = self._awake(loaded)
+        if not states:
+            return []
         messages = await self.reading.next_steps(states, hinted, most)
-        cursors.update((thread, state.cursor) for thread, state in states.items())
         steps, records = steps_before_records(messages)
         turns = await self._sort(states, steps)
         decided, waiting = await self._stages.controls.propose(states, records) if records else ([], [])
@@ -161,6 +166,13 @@ class Rounds:
         self._stages.values.advance(proposal)
         if self._stages.sightings is not None:
             self._stages.sightings.advance(proposal)
+
+    def _awake(self, states: Mapping[str, ThreadState]) -> Mapping[str, ThreadState]:
+        """Without paused threads, which are looked at again whenever somebody asks for them."""
+        awake = self._stages.pauses.awake(states)
+        for thread in states.keys() - awake.keys():
+            self._stages.hot.drop(thread)
+        return awake
 
     def _forget(self, thread: str) -> None:
         self._stages.hot.drop(thread)

@@ -95,5 +95,9 @@ def load_state(thread: str, head: str, cursor: int, epoch: int, text: str) -> Th
         lasts={int(i): LastEvent(event_id, tier, int(past, 16)) for i, (event_id, tier, past) in lasts.items()},
         values=cast(dict[str, str], raw["values"]),
         closed=cast(str, raw.get("closed", "")),
-        **masks,
+        asserted=masks["asserted"],
+        standing=masks["standing"],
+        vetoed=masks["vetoed"],
+        frontier=masks["frontier"],
+        section=masks["section"],
     )

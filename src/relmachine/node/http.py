@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from relmachine.kernel.limits import Limits
+from relmachine.observe.http_control import control_router
 from relmachine.observe.http_errors import answer_errors
 from relmachine.observe.http_forking import forking_router
 from relmachine.observe.http_guard import BrowserGuard
@@ -32,6 +33,7 @@ def build_app(node: NodeView, limits: Limits | None = None) -> FastAPI:
     answer_errors(app)
     app.include_router(steps_router(node, bounds))
     app.include_router(forking_router(node, bounds))
+    app.include_router(control_router(node, bounds))
     app.include_router(threads_router(node))
     app.include_router(node_router(node))
     app.mount("/mcp", mcp)

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from relmachine.kernel.lane import Effect
 from relmachine.kernel.lifecycle import NodePhase, move_node
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine import Machine
@@ -117,6 +118,7 @@ class Node:
             "turns_stale": self._parts.rounds.turns_stale,
             "turns_read_at_leader": self._parts.rounds.reading.at_leader,
             "turns_read_nothing": self._parts.rounds.reading.in_vain,
+            "threads_paused": len(self._parts.pauses),
             "threads_parked": self._parts.local.parked,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
@@ -149,6 +151,10 @@ class Node:
     async def merge(self, target: str, source: str, close: bytes, merge: bytes) -> Accepted | Refused:
         """See `NodeView.merge`."""
         return await self._parts.interface.merge(target, source, close, merge)
+
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+        """See `NodeView.control`."""
+        return await self._parts.lane.ask(thread, body, seconds)
 
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`."""

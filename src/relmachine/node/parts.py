@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,10 @@ from relmachine.hosts.control_turns import ControlTurns
 from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
+from relmachine.hosts.lane import ControlLane
+from relmachine.hosts.lane_effects import OnEffect
 from relmachine.hosts.local import LocalHost
+from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds, Stages
 from relmachine.hosts.sightings import HotSightings
@@ -37,9 +41,11 @@ from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
+from relmachine.node.lane import LaneThread, lane_parts
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
+from relmachine.store.port import Store
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -68,6 +74,8 @@ class Parts:
     dispatcher: Dispatcher
     interface: Interface
     times: GateTimes
+    pauses: Pauses
+    lane: LaneThread
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -112,18 +120,21 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     reader = stream.reader
     merging = Merging(plan, limits, store, reader, shape, timed, laws, constraints)
     controls = ControlTurns(plan, shape, store, ControlRules(plan, limits, store, reader, timed, merging))
-    rounds = Rounds(
-        Stages(plan, limits, hot, values, reader, shape, store, timed, engine, constraints, relay, controls, sightings)
-    )
-    local = LocalHost(rounds, limits)
+    pauses = Pauses()
+    stages = (plan, limits, hot, values, reader, shape, store, timed, engine, constraints, relay, controls, sightings)
+    rounds = Rounds(Stages(*stages, pauses))
+    local = LocalHost(rounds, limits, pauses)
     stack.push_async_callback(local.close)
-    host = await _open_host(stack, local, plan, settings, stream, store.store_id)
+    host = await _open_host(stack, local, plan, settings, stream, store.store_id, pauses)
     in_hand = None if settings.dapr_address is None else settings.dapr_bounds.hints_in_hand_max
     dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
+    lane = await _open_lane(stack, plan, settings, stream, store, grants, limits)
+    vital.append(asyncio.create_task(lane.ended(), name="control lane"))
+    lane.on_effect(OnEffect(hot, pauses, relay, host).heard)
     interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
-    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, vital)
+    return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, pauses, lane, vital)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -185,6 +196,7 @@ async def _open_host(
     settings: Settings,
     stream: NatsStream,
     store_id: str,
+    pauses: Pauses,
 ) -> LocalHost | DaprHost:
     """Turns on whichever node the sidecars say, when there is a sidecar; else here."""
     if settings.dapr_address is None or settings.dapr_listen is None:
@@ -197,10 +209,47 @@ async def _open_host(
     secrets = (settings.dapr_api_token, settings.dapr_app_token)
     tokens = DaprTokens(*(None if secret is None else secret.get_secret_value() for secret in secrets))
     host = await DaprHost.start(
-        local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds, tokens
+        local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds, tokens, pauses
     )
     stack.push_async_callback(host.close)
     return host
+
+
+async def _open_lane(
+    stack: contextlib.AsyncExitStack,
+    plan: Plan,
+    settings: Settings,
+    stream: NatsStream,
+    store: SqliteStore | RqliteStore,
+    grants: Grants | None,
+    limits: Limits,
+) -> LaneThread:
+    """The control lane on parts of its own. A store in a file is one for all threads; it has a lane of its own."""
+
+    @contextlib.asynccontextmanager
+    async def own_store() -> AsyncGenerator[Store]:
+        if isinstance(store, SqliteStore):
+            yield store
+        else:
+            opened = await _open_store(settings, plan)
+            try:
+                yield opened
+            finally:
+                await opened.close()
+
+    @contextlib.asynccontextmanager
+    async def own_policy() -> AsyncGenerator[PolicyGate]:
+        async with contextlib.AsyncExitStack() as inner:
+            yield await _open_policy(inner, plan.machine, grants, settings)
+
+    def opening() -> contextlib.AbstractAsyncContextManager[ControlLane]:
+        reclaim = not settings.store_urls
+        bounds = stream_bounds(settings)
+        return lane_parts(plan, limits, stream.address, stream.topology, bounds, own_store, own_policy, reclaim=reclaim)
+
+    lane = await LaneThread.start(opening)
+    stack.push_async_callback(lane.close)
+    return lane
 
 
 async def _open_server(

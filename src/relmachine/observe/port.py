@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from relmachine.kernel.lane import Effect
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine.plan import Plan
 from relmachine.observe.lag import LISTED, Lag
@@ -69,6 +70,15 @@ class NodeView(Protocol):
         """Publish the two records of a merge together; the sequence is that of the one on `target`.
 
         Early refusals and errors as for `submit`.
+        """
+        ...
+
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+        """Tell `thread` something on the control lane and wait up to `seconds` for its effect; else its sequence there.
+
+        What gates 1 and 2 refuse here leaves no trace. A record under an earlier one's key has that one's effect, with
+        the outcome `repeated`. Errors: `thread_name_invalid`; `not_found` for a thread on which nothing was ever
+        published; `unreachable`.
         """
         ...
 

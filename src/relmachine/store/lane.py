@@ -65,8 +65,8 @@ FROM (
   WHERE NOT EXISTS ({_OF_THREAD} AND e.control_seq = a.seq)
 ) d LEFT JOIN threads t ON t.thread = d.thread
 """
-"""One record takes effect, or is found to have none; a second time nothing happens. Of two that came in the wrong order,
-the later one on the stream has the last word."""
+"""One record takes effect, or is found to have none; a second time nothing happens. Of two that came in the wrong
+order, the later one on the stream has the last word."""
 
 _COLUMNS = ", ".join(f"e.{name}" for name in Effect._fields)
 EFFECTS = f"""
@@ -74,7 +74,9 @@ SELECT {_COLUMNS} FROM json_each(?) asked JOIN control_effects e
   ON e.thread = asked.value ->> 0 AND e.control_seq = asked.value ->> 1
 """
 _FIRST = f"""
-SELECT {_COLUMNS} FROM control_effects e WHERE e.thread = ? AND e.step_key = ? ORDER BY e.control_seq LIMIT 1
+SELECT EXISTS (SELECT 1 FROM threads t WHERE t.thread = asked.thread), {_COLUMNS}
+FROM (SELECT ? AS thread, ? AS key) asked
+LEFT JOIN control_effects e ON e.thread = asked.thread AND e.step_key = asked.key ORDER BY e.control_seq LIMIT 1
 """
 _STOP = "SELECT record FROM thread_stops WHERE thread = ? ORDER BY record LIMIT 1"
 _BUDGET = """
@@ -106,10 +108,10 @@ async def effect_at(store: Reads, thread: str, sequence: int) -> Effect | None:
     return Effect(*rows[0]) if rows else None  # pyright: ignore[reportArgumentType]
 
 
-async def first_of_key(store: Reads, thread: str, key: str) -> Effect | None:
-    """The first effect on `thread` under a step key: what its repetitions repeat."""
-    rows = (await store.select(_FIRST, (thread, key))).rows
-    return Effect(*rows[0]) if rows else None  # pyright: ignore[reportArgumentType]
+async def first_of_key(store: Reads, thread: str, key: str) -> tuple[bool, Effect | None]:
+    """Whether the store knows `thread`, and the first effect there under a step key: what its repetitions repeat."""
+    known, *row = (await store.select(_FIRST, (thread, key))).rows[0]
+    return bool(known), None if row[0] is None else Effect(*row)  # pyright: ignore[reportArgumentType]
 
 
 async def effects(store: Reads, thread: str, limit: int) -> list[Effect]:

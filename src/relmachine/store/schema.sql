@@ -842,19 +842,23 @@ END;
 CREATE TRIGGER control_effects_delete BEFORE DELETE ON control_effects BEGIN
   SELECT RAISE(ABORT, 'write_once: control_effects');
 END;
--- To stop a thread ends its pause too: its steps are to be answered.
+-- To stop a thread ends its pause too: its steps are to be answered. The messages of a thread are numbered in the order
+-- in which the effects took hold, which need not be that of the control stream where nodes share a store.
 CREATE TRIGGER control_effects_take AFTER INSERT ON control_effects BEGIN
   UPDATE threads SET epoch = NEW.epoch, fenced = 0 WHERE thread = NEW.thread AND epoch <> NEW.epoch;
   UPDATE threads SET fenced = NEW.record = 'pause'
   WHERE thread = NEW.thread AND NEW.outcome = 'applied' AND NEW.record IN ('pause', 'resume');
-  INSERT INTO outbox (thread, seq, kind, body) VALUES (NEW.thread, NEW.control_seq, 'effect',
+  INSERT INTO outbox (thread, seq, kind, body) VALUES (
+    NEW.thread, (SELECT count(*) FROM control_effects WHERE thread = NEW.thread), 'effect',
     json_object('thread', NEW.thread, 'control', json_object('sequence', NEW.control_seq, 'record', NEW.record,
       'key', NEW.step_key, 'outcome', NEW.outcome, 'at_sequence', NEW.at_seq, 'at_history', NEW.at_head,
       'epoch', NEW.epoch, 'payload', json(iif(NEW.payload = '', '{}', NEW.payload)),
       'evidence', json(NEW.evidence), 'refusal', json(iif(NEW.refusal = '', 'null', NEW.refusal)))));
 END;
 CREATE TRIGGER outbox_effect BEFORE INSERT ON outbox
-WHEN NEW.kind = 'effect' AND NOT EXISTS (SELECT 1 FROM control_effects
-  WHERE thread = NEW.thread AND control_seq = NEW.seq) BEGIN
+WHEN NEW.kind = 'effect' AND (
+  NEW.seq NOT BETWEEN 1 AND (SELECT count(*) FROM control_effects WHERE thread = NEW.thread)
+  OR NOT EXISTS (SELECT 1 FROM control_effects
+    WHERE thread = NEW.thread AND control_seq = NEW.body ->> '$.control.sequence')) BEGIN
   SELECT RAISE(ABORT, 'missing: control_effects');
 END;

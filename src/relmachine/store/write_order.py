@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 
@@ -16,7 +16,7 @@ class WriteOrder:
         self._urgent = 0
 
     @contextmanager
-    def urgent(self) -> Iterator[None]:
+    def urgent(self) -> Generator[None]:
         """Hold the place of a writer, before all that are not urgent."""
         with self._free:
             self._urgent += 1
@@ -28,7 +28,7 @@ class WriteOrder:
         yield from self._held()
 
     @contextmanager
-    def ordinary(self) -> Iterator[None]:
+    def ordinary(self) -> Generator[None]:
         """Hold the place of a writer, behind whoever is urgent."""
         with self._free:
             self._free.wait_for(lambda: not self._busy and not self._urgent)

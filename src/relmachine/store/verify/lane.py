@@ -1,7 +1,7 @@
 """Verification of the control lane: what threads were told, again, and nothing after a thread was stopped.
 
-The walk over the threads looks whether their epochs and pauses are those that the effects give; here it is looked whether
-the effects are those that the records give, and where each is said to have taken hold.
+The walk over the threads looks whether their epochs and pauses are those that the effects give; here it is looked
+whether the effects are those that the records give, and where each is said to have taken hold.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ SELECT o.thread, o.seq, o.body, json_object('thread', e.thread, 'control', json_
     'record', e.record, 'key', e.step_key, 'outcome', e.outcome, 'at_sequence', e.at_seq, 'at_history', e.at_head,
     'epoch', e.epoch, 'payload', json(iif(e.payload = '', '{}', e.payload)), 'evidence', json(e.evidence),
     'refusal', json(iif(e.refusal = '', 'null', e.refusal))))
-FROM outbox o LEFT JOIN control_effects e ON e.thread = o.thread AND e.control_seq = o.seq
+FROM outbox o LEFT JOIN control_effects e ON e.thread = o.thread AND e.control_seq = o.body ->> '$.control.sequence'
+  AND o.seq BETWEEN 1 AND (SELECT count(*) FROM control_effects n WHERE n.thread = o.thread)
 WHERE o.kind = 'effect' AND (o.thread, o.seq) > (?, ?) ORDER BY o.thread, o.seq LIMIT 500
 """
 

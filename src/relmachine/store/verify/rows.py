@@ -38,7 +38,7 @@ WHERE (thread, seq, kind) > (?, ?, ?) AND kind <> 'effect' ORDER BY thread, seq,
 
 @dataclass(frozen=True, slots=True)
 class StoredThread:
-    """A thread's row; `deepest` is the depth of its last snapshot, `stops` and `paused` say what the control lane did."""
+    """A thread's row; `deepest` is the depth of its last snapshot, `stops` and `paused` say what the lane did."""
 
     thread: str
     label: str
