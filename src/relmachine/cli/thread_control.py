@@ -105,7 +105,7 @@ def _tell(
     as_json: bool,
 ) -> None:
     """Errors: the node's own; `unreachable` when it did not take hold within the wait."""
-    from relmachine.cli.addressing import http_url, running, thread_token
+    from relmachine.cli.addressing import control_url, running, thread_token
     from relmachine.cli.http import post
     from relmachine.cli.interrupt import resuming
     from relmachine.cli.output import cell, out, print_json
@@ -119,7 +119,7 @@ def _tell(
         asked["principal"] = principal
     with resuming(f", with --id {key}: it never takes hold twice"):
         path = f"/threads/{quote(token, safe='')}/control"
-        answer = post(f"{http_url(node)}{path}", canonical(asked), "application/json")
+        answer = post(f"{control_url(node)}{path}", canonical(asked), "application/json")
     if "outcome" not in answer:
         sentence = f"it is on its way, and has not taken hold yet: ask again with --id {key}"
         raise RelmError(Code.UNREACHABLE, sentence, sequence=answer.get("sequence"))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from relmachine.gates.port import PolicyGate
     from relmachine.kernel.proposal import OutboxRow
     from relmachine.machine.plan import Plan
-    from relmachine.store.port import Store
+    from relmachine.store.port import LaneStore
     from relmachine.stream.delivery import Step
     from relmachine.stream.follow import FeedMessage
     from relmachine.stream.port import Feeds, Published
@@ -99,7 +99,7 @@ class ControlLane:
     `on_effect` are called in that loop with each effect of the node's store, whichever node took it.
     """
 
-    def __init__(self, plan: Plan, records: Records, store: Store, shape: LaneShape, policy: PolicyGate) -> None:
+    def __init__(self, plan: Plan, records: Records, store: LaneStore, shape: LaneShape, policy: PolicyGate) -> None:
         self.on_effect: list[Listener] = []
         self._plan, self._records, self._store = plan, records, store
         self._shape, self._policy = shape, policy
@@ -117,7 +117,7 @@ class ControlLane:
                 for start in range(0, len(batch), LANE_RECORDS_MAX):
                     await self._take(batch[start : start + LANE_RECORDS_MAX])
 
-    async def ask(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
         """Put a record on the lane and wait up to `seconds` for its effect; the sequence when it takes longer.
 
         What gates 1 and 2 refuse here leaves no trace; a record under the key of an earlier one has its effect.

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.verdicts import Refused
     from relmachine.machine.plan import Plan
-    from relmachine.store.port import Store
+    from relmachine.store.port import LaneStore
     from relmachine.stream.bounds import StreamBounds
     from relmachine.stream.topology import Topology
 
 Opening = Callable[[], AbstractAsyncContextManager[ControlLane]]
 """How the lane comes about, in the loop in which it is to work."""
+
+
+Serving = Callable[[ControlLane], AbstractAsyncContextManager[str]]
+"""How the lane is served over HTTP there; gives the address."""
 
 
 @contextlib.asynccontextmanager
@@ -37,7 +41,7 @@ async def lane_parts(
     url: str,
     topology: Topology,
     bounds: StreamBounds,
-    store: Callable[[], AbstractAsyncContextManager[Store]],
+    store: Callable[[], AbstractAsyncContextManager[LaneStore]],
     policy: Callable[[], AbstractAsyncContextManager[PolicyGate]],
     *,
     reclaim: bool,
@@ -62,11 +66,15 @@ class LaneThread:
         self._opened: asyncio.Future[None] = self._home.create_future()
         self._ended: asyncio.Future[None] = self._home.create_future()
         self._thread: threading.Thread
+        self._serving: Serving | None = None
+        self.url: str | None = None
+        """Where the lane is served by itself."""
 
     @staticmethod
-    async def start(opening: Opening) -> LaneThread:
-        """Open the lane in its thread and let it work. Errors: those of the opening."""
+    async def start(opening: Opening, serving: Serving | None = None) -> LaneThread:
+        """Open the lane in its thread and let it work; with `serving`, serve it there. Errors: those of both."""
         made = LaneThread()
+        made._serving = serving
         made._thread = threading.Thread(target=made._live, args=(opening,), name="control")
         made._thread.start()
         try:
@@ -84,9 +92,9 @@ class LaneThread:
 
         self._loop.call_soon_threadsafe(self._lane.on_effect.append, told)
 
-    async def ask(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
-        """See `ControlLane.ask`."""
-        asked = asyncio.run_coroutine_threadsafe(self._lane.ask(thread, body, seconds), self._loop)
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+        """See `ControlLane.control`."""
+        asked = asyncio.run_coroutine_threadsafe(self._lane.control(thread, body, seconds), self._loop)
         return await asyncio.wrap_future(asked)
 
     async def ended(self) -> None:
@@ -109,7 +117,10 @@ class LaneThread:
                 self._at_home(self._over)
 
     async def _work(self, opening: Opening) -> None:
-        async with opening() as self._lane:
+        async with contextlib.AsyncExitStack() as stack:
+            self._lane = await stack.enter_async_context(opening())
+            if self._serving is not None:
+                self.url = await stack.enter_async_context(self._serving(self._lane))
             self._working = asyncio.create_task(self._lane.run(), name="control lane")
             self._at_home(lambda: self._opened.set_result(None))
             with contextlib.suppress(asyncio.CancelledError):

@@ -101,6 +101,8 @@ class Node:
         """Where people and programs reach it."""
         http = self._parts.http_url
         web = {"status page": f"{http}/", "HTTP API": f"{http}/docs", "MCP": f"{http}/mcp/"} if http else {}
+        if self._parts.lane.url:
+            web["control"] = f"{self._parts.lane.url}/threads/THREAD/control"
         return {**web, "NATS": self._parts.stream.url, "data folder": str(self.settings.data_dir.resolve())}
 
     def status(self) -> Mapping[str, object]:
@@ -154,7 +156,7 @@ class Node:
 
     async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
         """See `NodeView.control`."""
-        return await self._parts.lane.ask(thread, body, seconds)
+        return await self._parts.lane.control(thread, body, seconds)
 
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`."""
@@ -171,6 +173,7 @@ class Node:
             store_urls=self.settings.store_urls,
             nats_url=self._parts.stream.address,
             http_url=self._parts.http_url,
+            control_url=self._parts.lane.url,
             pid=os.getpid() if running else None,
             nats_pid=server.pid if running and server is not None and server.running else None,
         )

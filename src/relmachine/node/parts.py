@@ -40,12 +40,14 @@ from relmachine.hosts.values import HotValues
 from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
+from relmachine.node.http import build_control_app
 from relmachine.node.interface import Interface
 from relmachine.node.lane import LaneThread, lane_parts
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
-from relmachine.store.port import Store
+from relmachine.node.web import serving
+from relmachine.store.port import LaneStore
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -227,9 +229,10 @@ async def _open_lane(
     """The control lane on parts of its own. A store in a file is one for all threads; it has a lane of its own."""
 
     @contextlib.asynccontextmanager
-    async def own_store() -> AsyncGenerator[Store]:
+    async def own_store() -> AsyncGenerator[LaneStore]:
         if isinstance(store, SqliteStore):
-            yield store
+            with contextlib.closing(store.lane()) as lane:
+                yield lane
         else:
             opened = await _open_store(settings, plan)
             try:
@@ -247,7 +250,11 @@ async def _open_lane(
         bounds = stream_bounds(settings)
         return lane_parts(plan, limits, stream.address, stream.topology, bounds, own_store, own_policy, reclaim=reclaim)
 
-    lane = await LaneThread.start(opening)
+    def served(lane: ControlLane) -> contextlib.AbstractAsyncContextManager[str]:
+        app = build_control_app(lane, plan, limits)
+        return serving(app, settings.http_host, settings.control_port)
+
+    lane = await LaneThread.start(opening, served if settings.http else None)
     stack.push_async_callback(lane.close)
     return lane
 

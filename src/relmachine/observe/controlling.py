@@ -16,7 +16,7 @@ from relmachine.kernel.verdicts import Refused
 from relmachine.observe.answers import Answer, StepRefused
 from relmachine.observe.answers_forking import Asking
 from relmachine.observe.forking import Asker
-from relmachine.observe.port import NodeView
+from relmachine.observe.port import Controls
 from relmachine.observe.publishing import early_refusal
 
 _TOLD = {
@@ -70,7 +70,7 @@ class ControlAccepted(Answer):
 
 
 async def tell(
-    node: NodeView,
+    node: Controls,
     limits: Limits,
     asker: Asker,
     thread: str,

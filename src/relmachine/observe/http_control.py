@@ -11,10 +11,10 @@ from relmachine.observe.controlling import ControlAccepted, ControlAsked, Contro
 from relmachine.observe.http_errors import ERRORS
 from relmachine.observe.http_forking import Seconds, ThreadName, asker, body_of, read_body
 from relmachine.observe.http_steps import bounded_seconds, refused_response
-from relmachine.observe.port import NodeView
+from relmachine.observe.port import Controls
 
 
-def control_router(node: NodeView, limits: Limits) -> APIRouter:
+def control_router(node: Controls, limits: Limits) -> APIRouter:
     """`POST /threads/{thread}/control`."""
     router = APIRouter(tags=["control"], responses=ERRORS)
 

@@ -27,7 +27,20 @@ class Accepted:
     key: str = ""
 
 
-class NodeView(Protocol):
+class Controls(Protocol):
+    """Where threads are told something: a running node, or its control lane by itself."""
+
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+        """Tell `thread` something on the control lane and wait up to `seconds` for its effect; else its sequence there.
+
+        What gates 1 and 2 refuse here leaves no trace. A record under an earlier one's key has that one's effect, with
+        the outcome `repeated`. Errors: `thread_name_invalid`; `not_found` for a thread on which nothing was ever
+        published; `unreachable`.
+        """
+        ...
+
+
+class NodeView(Controls, Protocol):
     """A running node."""
 
     @property
@@ -70,15 +83,6 @@ class NodeView(Protocol):
         """Publish the two records of a merge together; the sequence is that of the one on `target`.
 
         Early refusals and errors as for `submit`.
-        """
-        ...
-
-    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
-        """Tell `thread` something on the control lane and wait up to `seconds` for its effect; else its sequence there.
-
-        What gates 1 and 2 refuse here leaves no trace. A record under an earlier one's key has that one's effect, with
-        the outcome `repeated`. Errors: `thread_name_invalid`; `not_found` for a thread on which nothing was ever
-        published; `unreachable`.
         """
         ...
 

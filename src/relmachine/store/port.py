@@ -87,6 +87,25 @@ class Stills(Protocol):
         ...
 
 
+class LaneStore(Reads, Protocol):
+    """The store as the control lane sees it."""
+
+    @property
+    def store_id(self) -> str:
+        """See `Store.store_id`."""
+        ...
+
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """See `Store.control`."""
+        ...
+
+    async def unsent(
+        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
+    ) -> Sequence[OutboxRow]:
+        """See `Store.unsent`."""
+        ...
+
+
 class Store(Protocol):
     """Durable threads. Every method may be called twice, late, or from two nodes."""
 

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from relmachine.kernel.lane import Asked, Effect
+from relmachine.kernel.limits import Limits
+from relmachine.kernel.proposal import OutboxRow
+from relmachine.store.deciding import UNSENT, outbox_of
+from relmachine.store.deciding import asked as asked_text
 from relmachine.store.lane import BEGIN, CONFLICT, EFFECTS, TAKE, effects_of, parameter, places
+from relmachine.store.port import UNSENT_BYTES_MAX, Table
+from relmachine.store.selecting import connect_reader, select
 from relmachine.store.sqlite_opening import connect_writer, refusal, unreachable
 from relmachine.store.write_order import WriteOrder
 
@@ -45,3 +51,38 @@ class SqliteLane:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+
+class SqliteLaneStore:
+    """The store as the control lane's thread asks it: at once, in that thread, without a queue or another thread.
+
+    A call holds up the loop that makes it, which has nothing else to do. Adapter of `store.port.LaneStore`.
+    """
+
+    def __init__(self, path: Path, store_id: str, limits: Limits, order: WriteOrder) -> None:
+        self.store_id = store_id
+        self._path, self._limits = path, limits
+        self._lane, self._reader = SqliteLane(path, order), connect_reader(path)
+
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """See `store.port.Store.control`."""
+        return self._lane.take(asked) if asked else []
+
+    async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
+        """See `store.port.Store.select`."""
+        return select(self._reader, self._limits, sql, parameters)
+
+    async def unsent(
+        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
+    ) -> Sequence[OutboxRow]:
+        """See `store.port.Store.unsent`."""
+        named = None if threads is None else asked_text(threads)
+        try:
+            return outbox_of(self._reader.execute(UNSENT, (limit, named, bytes_max)).fetchall())
+        except sqlite3.Error as error:
+            raise unreachable(self._path, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._lane.close()
+        self._reader.close()
