@@ -10,9 +10,6 @@ import sys
 from pathlib import Path
 
 import uvloop
-import os, runpy
-if os.environ.get("PROF"):
-    exec(open("/tmp/prof.py").read())
 
 
 from bench.machine import machine

@@ -19,16 +19,16 @@ import structlog
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.envelope import Candidate, Message
 from relmachine.kernel.lane import Asked, Effect
+from relmachine.kernel.proposal import OutboxRow
 from relmachine.kernel.state import dump_state, initial_state
 from relmachine.kernel.thread_token import check_thread, thread_label
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
-from relmachine.store.lane import effect_at, first_of_key
+from relmachine.store.lane import effect_at, first_of_key, waiting
 from relmachine.store.port import LANE_RECORDS_MAX
 
 if TYPE_CHECKING:
     from relmachine.gates.lane_shape import LaneShape
     from relmachine.gates.port import PolicyGate
-    from relmachine.kernel.proposal import OutboxRow
     from relmachine.machine.plan import Plan
     from relmachine.store.port import LaneStore
     from relmachine.stream.delivery import Step
@@ -41,14 +41,15 @@ _log = structlog.get_logger(__name__)
 HEARD_MAX = 10_000
 """Effects remembered, so that one that is heard twice is told once."""
 
-EFFECT_ROWS_MAX = 1000
-"""Messages of effects that leave together."""
-
 RETRY_SECONDS = 0.25
 """Pause after the lane could not work."""
 
 Listener = Callable[[Effect], None]
 """Called once an effect is durable; must not block and must not raise."""
+
+
+SentListener = Callable[[Sequence[OutboxRow]], None]
+"""Called with messages of effects that left: they may be dropped from the store."""
 
 
 class Following(Protocol):
@@ -101,6 +102,7 @@ class ControlLane:
 
     def __init__(self, plan: Plan, records: Records, store: LaneStore, shape: LaneShape, policy: PolicyGate) -> None:
         self.on_effect: list[Listener] = []
+        self.on_sent: list[SentListener] = []
         self._plan, self._records, self._store = plan, records, store
         self._shape, self._policy = shape, policy
         self._heard: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -214,11 +216,12 @@ class ControlLane:
 
     async def _emit(self, threads: set[str]) -> None:
         try:
-            rows = await self._store.unsent(EFFECT_ROWS_MAX, sorted(threads))
-            effects: list[OutboxRow] = [row for row in rows if row.kind == "effect"]
-            await self._records.feeds.emit(effects)
+            sent = await self._records.feeds.emit(await waiting(self._store, sorted(threads)))
         except (RelmError, OSError) as error:
             _log.info("effects leave with the other feeds", threads=len(threads), error=repr(error))
+            return
+        for gone in self.on_sent:
+            gone(sent)
 
     async def _listen(self) -> None:
         """Hear what other nodes took: messages of this node's store."""

@@ -13,7 +13,6 @@ from relmachine.kernel.lane import Cancel, Effect
 if TYPE_CHECKING:
     from relmachine.hosts.pauses import Pauses
     from relmachine.hosts.port import Host
-    from relmachine.hosts.relay import Relay
     from relmachine.hosts.threads import HotThreads
 
 _log = structlog.get_logger(__name__)
@@ -28,14 +27,13 @@ RunListener = Callable[[str, str, int | None], None]
 class OnEffect:
     """Listens in the node's loop. `listeners` are those who act on effects that were applied: they must not block."""
 
-    def __init__(self, hot: HotThreads, pauses: Pauses, relay: Relay, host: Host) -> None:
+    def __init__(self, hot: HotThreads, pauses: Pauses, host: Host) -> None:
         self.listeners: list[RunListener] = []
-        self._hot, self._pauses, self._relay, self._host = hot, pauses, relay, host
+        self._hot, self._pauses, self._host = hot, pauses, host
         self._turns: set[asyncio.Task[None]] = set()
 
     def heard(self, effect: Effect) -> None:
         """The effect is durable; perhaps heard of twice."""
-        self._relay.look_for([effect.thread])
         if effect.outcome != "applied":
             return
         self._hot.drop(effect.thread)

@@ -90,9 +90,9 @@ class Relay:
             self._behind = len(self._queued) > ROWS_WAITING_MAX or self._queued.bytes > BYTES_WAITING_MAX
         self._wake.set()
 
-    def look_for(self, threads: Iterable[str]) -> None:
-        """Something of these threads is durable that was not handed over: the store is asked for it."""
-        self._strangers.update(threads)
+    def gone(self, rows: Iterable[OutboxRow]) -> None:
+        """Rows that somebody else put on their feeds: they are dropped with those sent here."""
+        self._sent.extend(rows)
         self._wake.set()
 
     def fall_behind(self) -> None:

@@ -7,19 +7,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from relmachine.gates.lane_shape import LaneShape
-from relmachine.hosts.lane import ControlLane, Listener
+from relmachine.hosts.lane import ControlLane, Listener, SentListener
 from relmachine.stream.lane import LaneStream
 
 if TYPE_CHECKING:
     from relmachine.gates.port import PolicyGate
     from relmachine.kernel.lane import Effect
     from relmachine.kernel.limits import Limits
+    from relmachine.kernel.proposal import OutboxRow
     from relmachine.kernel.verdicts import Refused
     from relmachine.machine.plan import Plan
     from relmachine.store.port import LaneStore
@@ -84,13 +85,17 @@ class LaneThread:
             raise
         return made
 
-    def on_effect(self, listener: Listener) -> None:
-        """Call `listener` in this loop, the node's, with each effect. Before anything is asked."""
+    def listen(self, effects: Listener, sent: SentListener) -> None:
+        """Call these in this loop, the node's, with each effect and with the messages of effects that left."""
 
         def told(effect: Effect) -> None:
-            self._at_home(partial(listener, effect))
+            self._at_home(partial(effects, effect))
+
+        def gone(rows: Sequence[OutboxRow]) -> None:
+            self._at_home(partial(sent, rows))
 
         self._loop.call_soon_threadsafe(self._lane.on_effect.append, told)
+        self._loop.call_soon_threadsafe(self._lane.on_sent.append, gone)
 
     async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
         """See `ControlLane.control`."""

@@ -134,7 +134,7 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
     lane = await _open_lane(stack, plan, settings, stream, store, grants, limits)
     vital.append(asyncio.create_task(lane.ended(), name="control lane"))
-    lane.on_effect(OnEffect(hot, pauses, relay, host).heard)
+    lane.listen(OnEffect(hot, pauses, host).heard, relay.gone)
     interface = Interface(plan, ShapeGate(plan, limits), early, store, stream, limits)
     return Parts(plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, pauses, lane, vital)
 

@@ -14,6 +14,7 @@ import orjson
 
 from relmachine.errors import Code
 from relmachine.kernel.lane import BUDGET, Asked, Budget, Effect
+from relmachine.kernel.proposal import OutboxRow
 from relmachine.kernel.verdicts import GateName
 from relmachine.store.port import Reads
 
@@ -78,6 +79,14 @@ SELECT EXISTS (SELECT 1 FROM threads t WHERE t.thread = asked.thread), {_COLUMNS
 FROM (SELECT ? AS thread, ? AS key) asked
 LEFT JOIN control_effects e ON e.thread = asked.thread AND e.step_key = asked.key ORDER BY e.control_seq LIMIT 1
 """
+# Messages of effects are numbered from 1 in each thread: the few first rows of the outbox, whatever else waits there.
+_WAITING = """
+SELECT o.thread, o.seq, o.kind, o.body FROM outbox o
+WHERE o.seq <= (SELECT max(told) FROM (SELECT count(*) AS told FROM control_effects e
+    WHERE e.thread IN (SELECT value FROM json_each(?1)) GROUP BY e.thread))
+  AND o.kind = 'effect' AND o.thread IN (SELECT value FROM json_each(?1))
+ORDER BY o.seq
+"""
 _STOP = "SELECT record FROM thread_stops WHERE thread = ? ORDER BY record LIMIT 1"
 _BUDGET = """
 SELECT payload, at_seq, control_seq FROM control_effects
@@ -100,6 +109,12 @@ def effects_of(asked: Sequence[Asked], rows: Sequence[Sequence[object]]) -> list
     """The answer to `EFFECTS`, in the order of what was asked."""
     found = {effect[:2]: effect for effect in (Effect(*cast("tuple[str]", tuple(row))) for row in rows)}  # pyright: ignore[reportCallIssue]
     return [found[one.thread, one.sequence] for one in asked]
+
+
+async def waiting(store: Reads, threads: Sequence[str]) -> list[OutboxRow]:
+    """The messages of these threads' effects that have not left, in their order."""
+    rows = (await store.select(_WAITING, (orjson.dumps(list(threads)).decode(),))).rows
+    return [OutboxRow(*row) for row in rows]  # pyright: ignore[reportArgumentType]
 
 
 async def effect_at(store: Reads, thread: str, sequence: int) -> Effect | None:

@@ -99,12 +99,6 @@ class LaneStore(Reads, Protocol):
         """See `Store.control`."""
         ...
 
-    async def unsent(
-        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
-    ) -> Sequence[OutboxRow]:
-        """See `Store.unsent`."""
-        ...
-
 
 class Store(Protocol):
     """Durable threads. Every method may be called twice, late, or from two nodes."""

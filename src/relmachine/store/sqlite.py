@@ -36,8 +36,8 @@ from relmachine.store.sqlite_still import still
 from relmachine.store.write_order import WriteOrder
 from relmachine.store.writing import Writer
 
-STEPS_PER_TRANSACTION_MAX = 256
-"""Steps of different threads that are written in one transaction: some 20 ms. A thread's turn is never divided."""
+STEPS_PER_TRANSACTION_MAX = 64
+"""Steps of different threads that are written in one transaction: some 10 ms. A thread's turn is never divided."""
 
 _T = TypeVar("_T")
 

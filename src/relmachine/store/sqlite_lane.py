@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from relmachine.kernel.lane import Asked, Effect
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow
-from relmachine.store.deciding import UNSENT, outbox_of
-from relmachine.store.deciding import asked as asked_text
 from relmachine.store.lane import BEGIN, CONFLICT, EFFECTS, TAKE, effects_of, parameter, places
-from relmachine.store.port import UNSENT_BYTES_MAX, Table
+from relmachine.store.port import Table
 from relmachine.store.selecting import connect_reader, select
 from relmachine.store.sqlite_opening import connect_writer, refusal, unreachable
 from relmachine.store.write_order import WriteOrder
@@ -54,35 +53,30 @@ class SqliteLane:
 
 
 class SqliteLaneStore:
-    """The store as the control lane's thread asks it: at once, in that thread, without a queue or another thread.
+    """The store as the control lane's thread asks it. Adapter of `store.port.LaneStore`.
 
-    A call holds up the loop that makes it, which has nothing else to do. Adapter of `store.port.LaneStore`.
+    What it reads takes no time worth a change of threads; writing may have to wait for a transaction, so another thread
+    does, and records that come meanwhile go together next.
     """
 
     def __init__(self, path: Path, store_id: str, limits: Limits, order: WriteOrder) -> None:
         self.store_id = store_id
         self._path, self._limits = path, limits
         self._lane, self._reader = SqliteLane(path, order), connect_reader(path)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-control")
 
     async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
         """See `store.port.Store.control`."""
-        return self._lane.take(asked) if asked else []
+        if not asked:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._lane.take, asked)
 
     async def select(self, sql: str, parameters: Sequence[object] = ()) -> Table:
         """See `store.port.Store.select`."""
         return select(self._reader, self._limits, sql, parameters)
 
-    async def unsent(
-        self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
-    ) -> Sequence[OutboxRow]:
-        """See `store.port.Store.unsent`."""
-        named = None if threads is None else asked_text(threads)
-        try:
-            return outbox_of(self._reader.execute(UNSENT, (limit, named, bytes_max)).fetchall())
-        except sqlite3.Error as error:
-            raise unreachable(self._path, error) from error
-
     def close(self) -> None:
-        """Let go of the file."""
+        """Finish what runs and let go of the file."""
+        self._writing.shutdown(wait=True)
         self._lane.close()
         self._reader.close()
