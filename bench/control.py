@@ -139,18 +139,22 @@ def _percentiles(name: str, phase: Phase) -> dict[str, object]:
 async def _phase(node: dict[str, Any], threads: list[str], work: list[Work], rate: float) -> Phase:
     """Cancel `threads` at a steady rate while `work` is published at `rate` steps a second."""
     if not work:
-        return Phase(await _cancels(node[os.environ.get("BENCH_URL","control_url")], threads), 0.0)
+        return Phase(await _cancels(node["control_url"], threads), 0.0)
     publishing = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.control_load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert publishing.stdin is not None
     assert publishing.stdout is not None
-    told = {"url": node["nats_url"], "rate": rate, "work": [[item.thread, item.step, item.body.decode()] for item in work]}
+    told = {
+        "url": node["nats_url"],
+        "rate": rate,
+        "work": [[item.thread, item.step, item.body.decode()] for item in work],
+    }
     publishing.stdin.write(json.dumps(told).encode())
     publishing.stdin.close()
     await publishing.stdout.readline()  # it began
     await asyncio.sleep(1.0)  # the load is what is measured under: it has to be there
-    taken = await _cancels(node[os.environ.get("BENCH_URL","control_url")], threads)
+    taken = await _cancels(node["control_url"], threads)
     seconds = json.loads(await publishing.stdout.readline())
     await publishing.wait()
     return Phase(taken, len(work) / seconds)

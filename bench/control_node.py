@@ -11,7 +11,6 @@ from pathlib import Path
 
 import uvloop
 
-
 from bench.machine import machine
 from bench.node import write_grants
 from relmachine.node import Node, Settings

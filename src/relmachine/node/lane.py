@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from relmachine.store.port import LaneStore
     from relmachine.stream.bounds import StreamBounds
     from relmachine.stream.topology import Topology
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread of a node keeps the interpreter while another wants it. By default ten times as long, and every
+step of a control record would wait for that behind a node that has its hands full."""
 
 Opening = Callable[[], AbstractAsyncContextManager[ControlLane]]
 """How the lane comes about, in the loop in which it is to work."""
@@ -74,6 +79,7 @@ class LaneThread:
     @staticmethod
     async def start(opening: Opening, serving: Serving | None = None) -> LaneThread:
         """Open the lane in its thread and let it work; with `serving`, serve it there. Errors: those of both."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         made = LaneThread()
         made._serving = serving
         made._thread = threading.Thread(target=made._live, args=(opening,), name="control")
