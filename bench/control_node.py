@@ -1,5 +1,5 @@
-"""A node on workload W's machine with HTTP, for `bench.control`: `python -m bench.control_node FOLDER SYNC`, until stdin
-closes. Prints one JSON line when it is ready: `nats_url`, `http_url`, `store_path`, `pids`.
+"""A node on workload W's machine with HTTP, for `bench.control`: `python -m bench.control_node FOLDER SYNC`, until its
+input ends. Prints one JSON line when it is ready: `nats_url`, `http_url`, `control_url`, `store_path`, `pids`.
 """
 
 from __future__ import annotations

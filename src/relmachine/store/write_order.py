@@ -15,6 +15,11 @@ class WriteOrder:
         self._busy = False
         self._urgent = 0
 
+    @property
+    def urgent_waiting(self) -> int:
+        """How many wait that are urgent."""
+        return self._urgent
+
     @contextmanager
     def urgent(self) -> Generator[None]:
         """Hold the place of a writer, before all that are not urgent."""
