@@ -84,7 +84,7 @@ class LaneContract(StoreContract):
             assert (other.outcome, orjson.loads(other.refusal)["code"]) == ("refused", "id_conflict")
             second = await one(store, told(made, "a", 11, "cancel", reason="really"))
             assert (second.outcome, second.epoch) == ("unchanged", 1)
-            assert (await lane.first_of_key(store, "a", first.step_key)) == effect
+            assert await lane.first_of_key(store, "a", first.step_key) == (True, effect)
             assert (await store.states(["a"]))["a"].epoch == 1
             assert (await verify(store)).fault is None
 

@@ -4,21 +4,21 @@ real server, two lanes on one store as two nodes have it, and a login of untrust
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import orjson
 import pytest
 
 from relmachine.gates.lane_shape import LaneShape
-from relmachine.gates.policy import RegoPolicy
 from relmachine.hosts.lane import ControlLane
-from relmachine.kernel.envelope import Envelope
+from relmachine.kernel.envelope import Candidate, Envelope
 from relmachine.kernel.lane import Effect
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.verdicts import Refused
+from relmachine.kernel.verdicts import Refusal, Refused
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.accounts import accounts
+from relmachine.stream.delivery import Step
 from relmachine.stream.lane import LaneStream
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.port import Outgoing
@@ -38,6 +38,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     asyncio.run(server.stop())
 
 
+class Everything:
+    """A policy that allows whatever it is asked."""
+
+    revision = ""
+
+    async def decide(self, steps: Sequence[Candidate]) -> Sequence[Refusal | None]:
+        return [None for _ in steps]
+
+
 def record(kind: str, id: str, **data: object) -> bytes:
     return Envelope(id=id, source="test", type=kind, data=data).wire()
 
@@ -51,10 +60,12 @@ def test_records_reach_the_store_once_and_every_node_hears_of_them(url: str, tmp
         names = topology(made.plan)
         lanes: list[ControlLane] = []
         heard: list[list[Effect]] = [[], []]
+        all_heard = asyncio.Event()
         streams = [await LaneStream.open(url, names, store.store_id, limits) for _ in range(2)]
         for place, records in enumerate(streams):
-            lane = ControlLane(made.plan, records, store, LaneShape(made.plan, limits), RegoPolicy(made.plan.machine))
+            lane = ControlLane(made.plan, records, store, LaneShape(made.plan, limits), Everything())
             lane.on_effect.append(heard[place].append)
+            lane.on_effect.append(lambda _: all_heard.set() if min(map(len, heard)) == 10 else None)
             lanes.append(lane)
         working = [asyncio.create_task(lane.run()) for lane in lanes]
         async with asyncio.timeout(SECONDS_MAX):
@@ -66,8 +77,7 @@ def test_records_reach_the_store_once_and_every_node_hears_of_them(url: str, tmp
             )
             again = await lanes[0].control("b", record("pause", "p1", reason="x"), 10.0)
             odd = await lanes[1].control("a", record("dance", "d"), 10.0)
-            while any(len(found) < 10 for found in heard):
-                await asyncio.sleep(0.01)
+            await all_heard.wait()
         outcomes = sorted(effect.outcome for effect in told if isinstance(effect, Effect))
         assert outcomes == ["applied"] * 2 + ["unchanged"] * 8
         assert isinstance(again, Effect)
@@ -113,7 +123,7 @@ def test_what_a_node_that_died_had_in_hand_comes_to_another(url: str, tmp_path: 
     asyncio.run(test())
 
 
-async def _until(records: LaneStream, sequence: int):  # type: ignore[no-untyped-def]
+async def _until(records: LaneStream, sequence: int) -> AsyncIterator[Step]:
     async for batch in records.batches():
         for step in batch:
             yield step

@@ -1,5 +1,5 @@
-"""Goal: turns of a paused thread are not taken, their hints stay away, and it goes on when it is told. Method: states and
-effects by hand."""
+"""Goal: turns of a paused thread are not taken, their hints stay away, and it goes on when it is told. Method: states
+and effects by hand."""
 
 from __future__ import annotations
 
