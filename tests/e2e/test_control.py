@@ -76,10 +76,10 @@ def test_a_paused_thread_keeps_its_steps_and_goes_on_at_once(serving: ServingNod
     for place, step in enumerate(("check", "note", "recheck")):
         assert publish(serving, "rest", step, f"r{place + 2}", wait=False).status_code == 202
     waiting = publish(serving, "rest", "withdraw", "r9", wait=False).json()["sequence"]
-    early = serving.client.get(f"/threads/rest/steps/{waiting}", params={"timeout": 1})
+    early = serving.client.get(f"/threads/rest/steps/{waiting}", params={"timeout": 0.5})
     assert early.json()["code"] == "not_found", "nothing is decided while it rests"
     assert tell(serving, "rest", "resume").json()["outcome"] == "applied"
-    outcome = serving.client.get(f"/threads/rest/steps/{waiting}", params={"timeout": 3})
+    outcome = serving.client.get(f"/threads/rest/steps/{waiting}", params={"timeout": 2})
     assert outcome.status_code == 200, outcome.text
     assert len(serving.client.get("/threads/rest/events").json()["events"]) == 5
 
