@@ -27,6 +27,7 @@ from tests.contract.store_contract import StoreContract
 from tests.contract.store_deciding_contract import DecidingContract
 from tests.contract.store_fencing_contract import FencingContract
 from tests.contract.store_forestalled_contract import ForestalledContract
+from tests.contract.store_lane_contract import LaneContract
 from tests.contract.store_opening_contract import OpeningContract
 from tests.contract.store_outbox_contract import OutboxContract
 from tests.contract.store_selecting_contract import SelectingContract
@@ -63,6 +64,9 @@ class TestCommits(File, CommitsContract): ...
 
 
 class TestFencing(File, FencingContract): ...
+
+
+class TestLane(File, LaneContract): ...
 
 
 class TestDeciding(File, DecidingContract): ...

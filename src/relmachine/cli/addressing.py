@@ -29,6 +29,11 @@ def running(folder: Path) -> Context:
     return context
 
 
+def control_url(context: Context) -> str:
+    """Where the node's control lane is served: by itself where it is. Errors: as of `http_url`."""
+    return context.control_url or http_url(context)
+
+
 def http_url(context: Context) -> str:
     """Where the node serves HTTP. Errors: `unreachable` when it does not."""
     if context.http_url is None:

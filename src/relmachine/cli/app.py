@@ -21,6 +21,7 @@ from relmachine.cli.servers import servers
 from relmachine.cli.sql import sql
 from relmachine.cli.status import status
 from relmachine.cli.thread import threads
+from relmachine.cli.thread_control import budget, cancel, close, pause, resume
 from relmachine.cli.thread_forking import fork, merge
 from relmachine.cli.thread_watch import watch
 from relmachine.cli.up import up
@@ -57,7 +58,7 @@ def relm(
 
 for run in (dev, demo, check, publish, replay):
     app.command()(run)
-for run in (fork, merge, watch):
+for run in (fork, merge, watch, cancel, pause, resume, close, budget):
     threads.command()(run)
 app.add_typer(threads, name="thread")
 app.command()(section)

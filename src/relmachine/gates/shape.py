@@ -30,7 +30,7 @@ _NOBODY = frozenset[str]()
 _Contributions = tuple[tuple[str, str], ...]
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """An envelope with its step key, and its time as canonical text."""
 
     envelope: Envelope
@@ -56,13 +56,13 @@ class ShapeGate:
         A message whose envelope cannot be read has no step key: its refusal is not `keyed`.
         """
         try:
-            read = self._read(message)
+            read = self.read(message)
         except RelmError as error:
             return Refused(_candidate(message), _refusal(error), keyed=False)
         payload = ""
         try:
             payload = canonical_text(read.envelope.data)
-            self._check_address(message, read.envelope)
+            self.check_address(message, read.envelope)
             if message.step_token in RECORDS:
                 payload, recorded = control_payload(message.step_token, read.envelope.type, payload, self.limits), ()
             else:
@@ -73,7 +73,8 @@ class ShapeGate:
             return Refused(_candidate(message, read, payload), _refusal(error))
         return _candidate(message, read, payload, recorded)
 
-    def _read(self, message: Message) -> _Read:
+    def read(self, message: Message) -> Read:
+        """The envelope in `message`, with its key. Errors: as of `parse`; `envelope_invalid` for a key too long."""
         envelope = parse(message.body, self.limits)
         key = envelope.step_key
         longest = self.limits.step_key_characters_max
@@ -84,9 +85,9 @@ class ShapeGate:
                 step_key_characters_max=longest,
                 length=len(key),
             )
-        return _Read(envelope, key, None if envelope.time is None else canonical_time(envelope.time))
+        return Read(envelope, key, None if envelope.time is None else canonical_time(envelope.time))
 
-    def _check_address(self, message: Message, envelope: Envelope) -> None:
+    def check_address(self, message: Message, envelope: Envelope) -> None:
         """Errors: `thread_name_invalid`, `thread_mismatch`, `machine_mismatch`, `machine_version`."""
         check_thread(message.thread, self.limits)
         for code, what, said, meant in (
@@ -137,7 +138,7 @@ def _understood(step: StepPlan, raw: str) -> dict[str, object]:
 
 
 def _candidate(
-    message: Message, read: _Read | None = None, payload: str = "", recorded: _Contributions = (), named: bool = False
+    message: Message, read: Read | None = None, payload: str = "", recorded: _Contributions = (), named: bool = False
 ) -> Candidate:
     if read is None:
         content = payload_digest(payload)

@@ -10,6 +10,7 @@ from relmachine.engine.turn import Engine
 from relmachine.hosts.control_merging import Merging
 from relmachine.hosts.control_rules import ControlRules
 from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.round import Stages
 from relmachine.hosts.run_answering import Answering
 from relmachine.hosts.run_opening import Opening
@@ -58,6 +59,7 @@ def assemble(
     runner: Following | None = None,
     bindings: Callable[[StepPlan], tuple[str, str]] = declared,
     telemetry: Telemetry | None = None,
+    pauses: Pauses | None = None,
 ) -> Stages:
     """The stages. `bindings` tells what the models of a step are bound to now; `runner` carries out what turns open,
     and `telemetry` is told: neither is there where something is decided again.
@@ -88,4 +90,5 @@ def assemble(
         sightings=sightings,
         runner=runner,
         telemetry=telemetry,
+        pauses=pauses or Pauses(),
     )

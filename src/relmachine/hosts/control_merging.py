@@ -14,7 +14,7 @@ import orjson
 
 from relmachine.errors import Code
 from relmachine.gates.port import LawCase
-from relmachine.hosts.control_words import Waits, refused, too_many
+from relmachine.hosts.control_words import Waits, refused, stopped, too_many
 from relmachine.kernel.control import CLOSE, MERGE, Close, Merge
 from relmachine.kernel.glue import clashes, merge_details
 from relmachine.kernel.joining import Joining, alone, without_effect
@@ -149,6 +149,8 @@ class Merging:
             return Refused(record, denied[0])
         if (await self.store.receipts([(target.thread, merge.step_key)])).get((target.thread, merge.step_key)):
             return refused(record, Code.MERGE_UNPAIRED, f"{_PAIR}; this key is another step's there")
+        if target.stopped:
+            return stopped(record, target.stopped)
         if target.closed:
             sentence = f"thread {target.thread!r} was merged into {target.closed!r}: merge into that one"
             return refused(record, Code.THREAD_CLOSED, sentence, into=target.closed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from relmachine.errors import Code
 from relmachine.hosts.control_merging import Merging
-from relmachine.hosts.control_words import Waits, began, closed, refused, too_many
+from relmachine.hosts.control_words import Waits, began, ended, refused, too_many
 from relmachine.kernel.control import CLOSE, FORK, MERGE, Fork, Resolve
 from relmachine.kernel.joining import Joining, alone, forked_state, without_effect
 from relmachine.kernel.proposal import Proposal, ResolutionRow
@@ -40,8 +40,8 @@ class ControlRules:
 
     async def decide(self, state: ThreadState, record: Candidate) -> Decided:
         """The proposal, or that the record has to wait for another thread."""
-        if state.closed:
-            return self._without_effect(state, closed(record, state.closed))
+        if (no := ended(state, record)) is not None:
+            return self._without_effect(state, no)
         if record.step in (CLOSE, MERGE):
             return await self.merging.decide(state, record)
         (denied,) = await self.policy.decide([record])

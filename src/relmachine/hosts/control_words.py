@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from relmachine.errors import Code
 from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.lane import CANCEL
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
@@ -28,9 +29,25 @@ def closed(candidate: Candidate, into: str) -> Refused:
     return refused(candidate, Code.THREAD_CLOSED, sentence, into=into)
 
 
+def stopped(candidate: Candidate, record: str) -> Refused:
+    """Nothing is admitted on a thread that was cancelled or closed on the control lane."""
+    if record == CANCEL:
+        sentence = "this thread was cancelled: publish on another, or fork this one at a history it had"
+        return refused(candidate, Code.THREAD_CANCELLED, sentence)
+    sentence = "this thread was closed: publish on another, or fork this one at a history it had"
+    return refused(candidate, Code.THREAD_CLOSED, sentence)
+
+
+def ended(state: ThreadState, candidate: Candidate) -> Refused | None:
+    """Why nothing more is admitted on a thread; None while it goes on."""
+    if state.stopped:
+        return stopped(candidate, state.stopped)
+    return closed(candidate, state.closed) if state.closed else None
+
+
 def refuse_if_closed(state: ThreadState, steps: Sequence[Candidate]) -> list[Refused]:
-    """The refusals of new steps of a thread that was merged into another; none while it goes on."""
-    return [closed(step, state.closed) for step in steps] if state.closed else []
+    """The refusals of new steps of a thread that has ended; none while it goes on."""
+    return [no for step in steps if (no := ended(state, step)) is not None]
 
 
 def too_many(record: Candidate, events_max: int) -> Refused:

@@ -21,6 +21,7 @@ from relmachine.hosts.dapr_outcome import Advanced, Failed, decode_outcome, enco
 from relmachine.hosts.dapr_server import ActorServer
 from relmachine.hosts.dapr_tokens import NO_TOKENS, DaprTokens
 from relmachine.hosts.parking import Resting
+from relmachine.hosts.pauses import Pauses
 
 if TYPE_CHECKING:
     from relmachine.hosts.local import LocalHost
@@ -75,10 +76,16 @@ class DaprHost:
     """
 
     def __init__(
-        self, caller: ActorCaller, server: ActorServing, turns: ActorTurns, bounds: DaprBounds, cursors: Cursors
+        self,
+        caller: ActorCaller,
+        server: ActorServing,
+        turns: ActorTurns,
+        bounds: DaprBounds,
+        cursors: Cursors,
+        pauses: Pauses | None = None,
     ) -> None:
         self._caller, self._server, self._turns, self._bounds = caller, server, turns, bounds
-        self._cursors = cursors
+        self._cursors, self._pauses = cursors, pauses or Pauses()
         self._slots = asyncio.Semaphore(bounds.calls_in_flight_max)
         self._waiting: dict[str, _Demand] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
@@ -95,6 +102,7 @@ class DaprHost:
         listen: str,
         bounds: DaprBounds | None = None,
         tokens: DaprTokens = NO_TOKENS,
+        pauses: Pauses | None = None,
     ) -> DaprHost:
         """Take part in placement through the sidecar whose gRPC API is at `sidecar`, which calls back at `listen`.
 
@@ -106,7 +114,7 @@ class DaprHost:
         turns = ActorTurns(local, bounds.turn_seconds_max)
         caller = SidecarCaller(sidecar, actor_type(machine), bounds, tokens)
         app = ActorApp(actor_type(machine), turns, bounds, tokens)
-        host = cls(caller, ActorServer(app, listen, caller.for_actors()), turns, bounds, local.cursors)
+        host = cls(caller, ActorServer(app, listen, caller.for_actors()), turns, bounds, local.cursors, pauses)
         try:
             await host._server.start()
             if not await host._until_placed(bounds.start_seconds_max, True):
@@ -141,8 +149,8 @@ class DaprHost:
         return self._cursors.reached(thread)
 
     def resting(self, thread: str) -> float:
-        """See `Host.resting`: what the node that has the thread told, here with its last answer."""
-        return self._resting.seconds(thread)
+        """See `Host.resting`: what the node that has the thread told, here with its last answer, or this one knows."""
+        return max(self._resting.seconds(thread), self._pauses.seconds(thread))
 
     async def close(self) -> None:
         """See `Host.close`. Calls on the way end within `call_seconds_max`; then the sidecar takes the threads away

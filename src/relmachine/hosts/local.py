@@ -15,6 +15,7 @@ import structlog
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.cursors import Cursors
 from relmachine.hosts.parking import Parking
+from relmachine.hosts.pauses import Pauses
 
 if TYPE_CHECKING:
     from relmachine.kernel.limits import Limits
@@ -39,7 +40,7 @@ class RoundRunner(Protocol):
 class LocalHost:
     """Implements `Host` in process. `cursors` says what its turns have committed, and whatever else is noted there."""
 
-    def __init__(self, rounds: RoundRunner, limits: Limits) -> None:
+    def __init__(self, rounds: RoundRunner, limits: Limits, pauses: Pauses | None = None) -> None:
         self.cursors = Cursors(limits.hot_threads_max)
         self._rounds, self._limits = rounds, limits
         self._asked: dict[str, _Waiting] = {}
@@ -48,6 +49,7 @@ class LocalHost:
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._parking: Parking | None = None
+        self._pauses = pauses or Pauses()
         self._closing = False
 
     @property
@@ -85,8 +87,9 @@ class LocalHost:
         return self.cursors.reached(thread)
 
     def resting(self, thread: str) -> float:
-        """See `Host.resting`: what is left of its waiting for a thread that is parked."""
-        return 0.0 if self._parking is None else self._parking.seconds(thread)
+        """See `Host.resting`: what is left of its waiting for a thread that is parked, or while it is paused."""
+        parked = 0.0 if self._parking is None else self._parking.seconds(thread)
+        return max(parked, self._pauses.seconds(thread))
 
     async def close(self) -> None:
         """See `Host.close`."""

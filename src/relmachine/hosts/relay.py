@@ -90,6 +90,11 @@ class Relay:
             self._behind = len(self._queued) > ROWS_WAITING_MAX or self._queued.bytes > BYTES_WAITING_MAX
         self._wake.set()
 
+    def gone(self, rows: Iterable[OutboxRow]) -> None:
+        """Rows that somebody else put on their feeds: they are dropped with those sent here."""
+        self._sent.extend(rows)
+        self._wake.set()
+
     def fall_behind(self) -> None:
         """A commit failed without telling whether it is durable: the store knows what there is to send."""
         self._behind = True

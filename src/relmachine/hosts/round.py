@@ -8,7 +8,7 @@ fence checks; so it may run twice, late, or on two nodes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code, RelmError
 from relmachine.gates.port import ConstraintGate, PolicyGate
 from relmachine.hosts.control_words import refuse_if_closed
+from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.repetition import Sorted, sort_out
 from relmachine.hosts.round_parting import Parting
 from relmachine.hosts.round_reading import RoundReading
@@ -73,6 +74,7 @@ class Stages:
     """Carries out the runs that turns open; a replay has none."""
     telemetry: Telemetry | None = None
     """Told of what is durable; whoever decides something again has none."""
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class Following(Protocol):
@@ -131,9 +133,12 @@ class Rounds:
         self, threads: Sequence[str], hinted: Mapping[str, int], cursors: dict[str, int], most: dict[str, int]
     ) -> list[str]:
         """One turn each, of at most so many steps as `most` says; the threads to be tried again."""
-        states, strangers = await self._stages.hot.load(threads)
+        loaded, strangers = await self._stages.hot.load(threads)
+        cursors.update((thread, state.cursor) for thread, state in loaded.items())
+        states = self._awake(loaded)
+        if not states:
+            return []
         messages = await self.reading.next_steps(states, hinted, most)
-        cursors.update((thread, state.cursor) for thread, state in states.items())
         parted = self._parting.part(messages)
         turns = await self._sort(states, parted.steps)
         decided, waiting = await self._stages.controls.propose(states, parted.records) if parted.records else ([], [])
@@ -183,6 +188,13 @@ class Rounds:
         self._stages.values.advance(proposal)
         if self._stages.sightings is not None:
             self._stages.sightings.advance(proposal)
+
+    def _awake(self, states: Mapping[str, ThreadState]) -> Mapping[str, ThreadState]:
+        """Without paused threads, which are looked at again whenever somebody asks for them."""
+        awake = self._stages.pauses.awake(states)
+        for thread in states.keys() - awake.keys():
+            self._stages.hot.drop(thread)
+        return awake
 
     def _forget(self, thread: str) -> None:
         self._stages.hot.drop(thread)

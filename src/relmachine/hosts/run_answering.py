@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from relmachine.engine.turn import Case
 from relmachine.errors import Code, RelmError
-from relmachine.hosts.control_words import closed, refused
+from relmachine.hosts.control_words import ended, refused
 from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.detached import OpenRun, aborted, again, answered, why
 from relmachine.kernel.joining import without_effect
@@ -67,9 +67,10 @@ class Answering:
             run = runs.get(key)
             if run is None or run.ended_at is not None or run.open.attempt != answer.attempt:
                 proposals.append(without_effect(self.plan, state, _nobody_asked(record, answer, run)))
-            elif state.closed or answer.reason not in (Reason.DONE, Reason.OVERTAKEN):
-                refusal = closed(record, state.closed).refusal if state.closed else why(answer)
-                proposals.append(aborted(self.plan, state, record, run.open, answer, refusal))
+            elif answer.reason not in (Reason.DONE, Reason.OVERTAKEN):
+                proposals.append(aborted(self.plan, state, record, run.open, answer, why(answer)))
+            elif (no := ended(state, record)) is not None:
+                proposals.append(aborted(self.plan, state, record, run.open, answer, no.refusal))
             else:
                 pending.append(_Pending(state, record, answer, run.open))
         return proposals + await self._decide(pending) if pending else proposals

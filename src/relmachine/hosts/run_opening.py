@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from relmachine.errors import Code
 from relmachine.gates.port import LawCase
-from relmachine.hosts.control_words import closed, refused
+from relmachine.hosts.control_words import ended, refused
 from relmachine.kernel.detached import opened
 from relmachine.kernel.frozen import freeze
 from relmachine.kernel.joining import without_effect
@@ -61,7 +61,7 @@ class Opening:
         unlawful = await self.laws.admit([LawCase(state, [request], [{}]) for state, request in requests])
         counts = await Runs(self.store.deciding).open_count([request.thread for request in candidates])
         return [
-            (closed(request, state.closed).refusal if state.closed else None)
+            (no.refusal if (no := ended(state, request)) is not None else None)
             or denial
             or verdict
             or self._crowd(request, counts.get(request.thread, 0))

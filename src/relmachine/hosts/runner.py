@@ -15,6 +15,7 @@ import structlog
 
 from relmachine.hosts.run_loop import RunLoop
 from relmachine.kernel.answer import Reason
+from relmachine.kernel.lane import CANCEL, CLOSE_LANE
 
 if TYPE_CHECKING:
     from relmachine.hosts.run_attempt import Attempts
@@ -72,6 +73,11 @@ class Runner:
         for key, task in self._tasks.items():
             if key[0] == thread and request in (None, key[1]):
                 task.cancel(msg=Reason.CANCELLED)
+
+    def heard(self, thread: str, record: str, request: int | None) -> None:
+        """Act on an effect of the control lane: a thread that was cancelled or closed has no use for its runs."""
+        if record in (CANCEL, CLOSE_LANE):
+            self.cancel(thread, request)
 
     async def close(self) -> None:
         """Stop; runs stay open, for another node or the next life."""

@@ -119,7 +119,7 @@ class OutboxRow(NamedTuple):
 
     thread: str
     seq: int
-    kind: Literal["journal", "out", "rejected", "step"]
+    kind: Literal["journal", "out", "rejected", "step", "effect"]
     body: str
 
 

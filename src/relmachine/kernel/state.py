@@ -25,7 +25,8 @@ class ThreadState:
     (P_t); `standing` of those whose last touch is an assert; `vetoed` of those vetoed. `lasts` maps a step's number
     to its last event; `frontier` masks the steps whose last event is maximal. `values` holds the canonical JSON text
     of every `once` field written; `section` is the accumulator of the section's set digest. `closed` names the thread
-    that it was merged into; nothing more is admitted then.
+    that it was merged into; nothing more is admitted then. `stopped` and `paused` come from the control lane and not
+    from the history: which record stopped it (a cancellation before a closing), and whether its turns wait.
     """
 
     thread: str
@@ -43,6 +44,8 @@ class ThreadState:
     values: Mapping[str, str] = ()  # pyright: ignore[reportAssignmentType]
     section: int = EMPTY_SET
     closed: str = ""
+    stopped: str = ""
+    paused: bool = False
 
     @property
     def alive(self) -> int:
@@ -92,5 +95,9 @@ def load_state(thread: str, head: str, cursor: int, epoch: int, text: str) -> Th
         lasts={int(i): LastEvent(event_id, tier, int(past, 16)) for i, (event_id, tier, past) in lasts.items()},
         values=cast(dict[str, str], raw["values"]),
         closed=cast(str, raw.get("closed", "")),
-        **masks,
+        asserted=masks["asserted"],
+        standing=masks["standing"],
+        vetoed=masks["vetoed"],
+        frontier=masks["frontier"],
+        section=masks["section"],
     )

@@ -33,6 +33,9 @@ class Context(BaseModel):
 
     nats_url: str
     http_url: str | None
+    control_url: str | None = None
+    """Where the control lane answers by itself, whatever else the node has to do."""
+
     pid: int | None
     began: str | None = None
     """When the process of this id began (`node.living`), written down when the file is."""

@@ -5,14 +5,25 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from relmachine.kernel.limits import Limits
+from relmachine.machine.plan import Plan
+from relmachine.observe.http_control import control_router
 from relmachine.observe.http_errors import answer_errors
 from relmachine.observe.http_forking import forking_router
 from relmachine.observe.http_guard import BrowserGuard
 from relmachine.observe.http_reading import node_router, threads_router
 from relmachine.observe.http_steps import steps_router
 from relmachine.observe.mcp import build_mcp
-from relmachine.observe.port import NodeView
+from relmachine.observe.port import Controls, NodeView
 from relmachine.version import __version__
+
+
+def build_control_app(lane: Controls, plan: Plan, limits: Limits) -> FastAPI:
+    """The control lane alone, for the lane's own thread: it answers while the node's loop has its hands full."""
+    app = FastAPI(title=f"relmachine control: {plan.machine}", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(BrowserGuard)
+    answer_errors(app)
+    app.include_router(control_router(lane, limits))
+    return app
 
 
 def build_app(node: NodeView, limits: Limits | None = None) -> FastAPI:
@@ -32,6 +43,7 @@ def build_app(node: NodeView, limits: Limits | None = None) -> FastAPI:
     answer_errors(app)
     app.include_router(steps_router(node, bounds))
     app.include_router(forking_router(node, bounds))
+    app.include_router(control_router(node, bounds))
     app.include_router(threads_router(node))
     app.include_router(node_router(node))
     app.mount("/mcp", mcp)

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from relmachine.kernel.lane import Effect
 from relmachine.kernel.lifecycle import move_node
 from relmachine.kernel.transitions import NodePhase
 from relmachine.kernel.verdicts import Refused
@@ -104,6 +105,8 @@ class Node:
         """Where people and programs reach it."""
         http = self._parts.http_url
         web = {"status page": f"{http}/", "HTTP API": f"{http}/docs", "MCP": f"{http}/mcp/"} if http else {}
+        if self._parts.lane.url:
+            web["control"] = f"{self._parts.lane.url}/threads/THREAD/control"
         return {**web, "NATS": self._parts.stream.url, "data folder": str(self.settings.data_dir.resolve())}
 
     def status(self) -> Mapping[str, object]:
@@ -121,6 +124,7 @@ class Node:
             "turns_stale": self._parts.rounds.turns_stale,
             "turns_read_at_leader": self._parts.rounds.reading.at_leader,
             "turns_read_nothing": self._parts.rounds.reading.in_vain,
+            "threads_paused": len(self._parts.pauses),
             "threads_parked": self._parts.local.parked,
             "turns_failed": self._parts.dispatcher.failures,
             "feed_rows_waiting": self._parts.relay.waiting,
@@ -157,6 +161,10 @@ class Node:
         """See `NodeView.merge`."""
         return await self._parts.interface.merge(target, source, close, merge)
 
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+        """See `NodeView.control`."""
+        return await self._parts.lane.control(thread, body, seconds)
+
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`."""
         return await self._parts.interface.outcome(thread, sequence, seconds)
@@ -172,6 +180,7 @@ class Node:
             store_urls=self.settings.store_urls,
             nats_url=self._parts.stream.address,
             http_url=self._parts.http_url,
+            control_url=self._parts.lane.url,
             pid=os.getpid() if running else None,
             nats_pid=server.pid if running and server is not None and server.running else None,
         )

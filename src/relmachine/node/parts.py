@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,10 @@ from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
+from relmachine.hosts.lane import ControlLane
+from relmachine.hosts.lane_effects import OnEffect
 from relmachine.hosts.local import LocalHost
+from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
 from relmachine.hosts.runner import Runner
@@ -32,11 +36,15 @@ from relmachine.hosts.telemetry import Telemetry
 from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
+from relmachine.node.http import build_control_app
 from relmachine.node.interface import Interface
+from relmachine.node.lane import LaneThread, lane_parts
 from relmachine.node.run_parts import open_runs
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
+from relmachine.node.web import serving
+from relmachine.store.port import LaneStore
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -68,6 +76,8 @@ class Parts:
     times: GateTimes
     telemetry: Telemetry
     runner: Runner | None
+    pauses: Pauses
+    lane: LaneThread
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -111,16 +121,38 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     relay = Relay(store, Outlet(stream.feeds, stream.publisher))
     stack.push_async_callback(relay.close)
     runs = open_runs(stack, plan, store, stream, limits, settings)
-    rounds = Rounds(assemble(plan, limits, store, stream.reader, gates, relay, runs.runner, runs.bindings, telemetry))
-    local = LocalHost(rounds, limits)
+    pauses = Pauses()
+    stages = assemble(plan, limits, store, stream.reader, gates, relay, runs.runner, runs.bindings, telemetry, pauses)
+    rounds = Rounds(stages)
+    local = LocalHost(rounds, limits, pauses)
     stack.push_async_callback(local.close)
-    host = await _open_host(stack, local, plan, settings, stream, store.store_id)
+    host = await _open_host(stack, local, plan, settings, stream, store.store_id, pauses)
     in_hand = None if settings.dapr_address is None else settings.dapr_bounds.hints_in_hand_max
     dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
+    lane = await _open_lane(stack, plan, settings, stream, store, grants, limits)
+    vital.append(asyncio.create_task(lane.ended(), name="control lane"))
+    effects = OnEffect(stages.hot, pauses, host)
+    if runs.runner is not None:
+        effects.listeners.append(runs.runner.heard)
+    lane.listen(effects.heard, relay.gone)
     return Parts(
-        plan, store, stream, server, rounds, local, relay, dispatcher, interface, times, telemetry, runs.runner, vital
+        plan,
+        store,
+        stream,
+        server,
+        rounds,
+        local,
+        relay,
+        dispatcher,
+        interface,
+        times,
+        telemetry,
+        runs.runner,
+        pauses,
+        lane,
+        vital,
     )
 
 
@@ -190,6 +222,7 @@ async def _open_host(
     settings: Settings,
     stream: NatsStream,
     store_id: str,
+    pauses: Pauses,
 ) -> LocalHost | DaprHost:
     """Turns on whichever node the sidecars say, when there is a sidecar; else here."""
     if settings.dapr_address is None or settings.dapr_listen is None:
@@ -202,10 +235,52 @@ async def _open_host(
     secrets = (settings.dapr_api_token, settings.dapr_app_token)
     tokens = DaprTokens(*(None if secret is None else secret.get_secret_value() for secret in secrets))
     host = await DaprHost.start(
-        local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds, tokens
+        local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds, tokens, pauses
     )
     stack.push_async_callback(host.close)
     return host
+
+
+async def _open_lane(
+    stack: contextlib.AsyncExitStack,
+    plan: Plan,
+    settings: Settings,
+    stream: NatsStream,
+    store: SqliteStore | RqliteStore,
+    grants: Grants | None,
+    limits: Limits,
+) -> LaneThread:
+    """The control lane on parts of its own. A store in a file is one for all threads; it has a lane of its own."""
+
+    @contextlib.asynccontextmanager
+    async def own_store() -> AsyncGenerator[LaneStore]:
+        if isinstance(store, SqliteStore):
+            with contextlib.closing(store.lane()) as lane:
+                yield lane
+        else:
+            opened = await _open_store(settings, plan)
+            try:
+                yield opened
+            finally:
+                await opened.close()
+
+    @contextlib.asynccontextmanager
+    async def own_policy() -> AsyncGenerator[PolicyGate]:
+        async with contextlib.AsyncExitStack() as inner:
+            yield await _open_policy(inner, plan.machine, grants, settings)
+
+    def opening() -> contextlib.AbstractAsyncContextManager[ControlLane]:
+        reclaim = not settings.store_urls
+        bounds = stream_bounds(settings)
+        return lane_parts(plan, limits, stream.address, stream.topology, bounds, own_store, own_policy, reclaim=reclaim)
+
+    def served(lane: ControlLane) -> contextlib.AbstractAsyncContextManager[str]:
+        app = build_control_app(lane, plan, limits)
+        return serving(app, settings.http_host, settings.control_port)
+
+    lane = await LaneThread.start(opening, served if settings.http else None)
+    stack.push_async_callback(lane.close)
+    return lane
 
 
 async def _open_server(

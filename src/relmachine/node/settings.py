@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8000, ge=0, le=65535)
     """0 takes a free port."""
 
+    control_port: int = Field(default=0, ge=0, le=65535)
+    """Where the control lane is served by itself, beside `http_port`; 0 takes a free port."""
+
     http: bool = True
     """Whether to serve HTTP, MCP and the status page."""
 

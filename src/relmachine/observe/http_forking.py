@@ -41,25 +41,25 @@ def forking_router(node: NodeView, limits: Limits) -> APIRouter:
         "/threads/{thread}/forks",
         response_model=RecordApplied,
         responses={**answers},
-        openapi_extra=_body(ForkAsked),
+        openapi_extra=body_of(ForkAsked),
         summary="Fork a thread at a history it had",
     )
     async def fork(thread: ThreadName, request: Request, seconds: Seconds = None) -> Response:
-        asked = await _read(request, ForkAsked, limits)
+        asked = await read_body(request, ForkAsked, limits)
         longest = bounded_seconds(seconds, limits)
-        return _response(await forking.fork(node, limits, _asker(asked), thread, asked.at, asked.name, longest))
+        return _response(await forking.fork(node, limits, asker(asked), thread, asked.at, asked.name, longest))
 
     @router.post(
         "/threads/{thread}/merges",
         response_model=RecordApplied,
         responses={**answers},
-        openapi_extra=_body(MergeAsked),
+        openapi_extra=body_of(MergeAsked),
         summary="Merge another thread into this one",
     )
     async def merge(thread: ThreadName, request: Request, seconds: Seconds = None) -> Response:
-        asked = await _read(request, MergeAsked, limits)
+        asked = await read_body(request, MergeAsked, limits)
         longest = bounded_seconds(seconds, limits)
-        return _response(await forking.merge(node, limits, _asker(asked), thread, asked.other, longest))
+        return _response(await forking.merge(node, limits, asker(asked), thread, asked.other, longest))
 
     @router.get("/obstructions", summary="What keeps threads from being merged")
     async def obstructions(
@@ -78,24 +78,25 @@ def forking_router(node: NodeView, limits: Limits) -> APIRouter:
         "/obstructions/{obstruction}/resolution",
         response_model=RecordApplied,
         responses={**answers},
-        openapi_extra=_body(ResolutionAsked),
+        openapi_extra=body_of(ResolutionAsked),
         summary="Resolve an obstruction",
     )
     async def resolve(obstruction: str, request: Request, seconds: Seconds = None) -> Response:
-        asked = await _read(request, ResolutionAsked, limits)
+        asked = await read_body(request, ResolutionAsked, limits)
         longest = bounded_seconds(seconds, limits)
         return _response(
-            await forking.resolve(node, limits, _asker(asked), obstruction, asked.keep, asked.reason, longest)
+            await forking.resolve(node, limits, asker(asked), obstruction, asked.keep, asked.reason, longest)
         )
 
     return router
 
 
-def _body(model: type[Asking]) -> dict[str, object]:
+def body_of(model: type[Asking]) -> dict[str, object]:
+    """What OpenAPI says of a body that is read by hand."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
-async def _read(request: Request, model: type[_B], limits: Limits) -> _B:
+async def read_body(request: Request, model: type[_B], limits: Limits) -> _B:
     """The body as `model`. Errors: `payload_too_large`, `payload_invalid`."""
     body = await bounded_body(request, limits)
     try:
@@ -105,7 +106,8 @@ async def _read(request: Request, model: type[_B], limits: Limits) -> _B:
         raise RelmError(Code.PAYLOAD_INVALID, sentence, problems=problems(error)) from error
 
 
-def _asker(asked: Asking) -> Asker:
+def asker(asked: Asking) -> Asker:
+    """Who asks, as the body says."""
     return Asker(asked.source, asked.id, asked.principal)
 
 

@@ -8,6 +8,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan
 from relmachine.observe import asking
+from relmachine.observe.mcp_control import add_control
 from relmachine.observe.mcp_errors import CodedArguments, coded_resource
 from relmachine.observe.mcp_forking import add_forking
 from relmachine.observe.mcp_tools import add_algebra, add_publish, add_reading
@@ -27,6 +28,7 @@ def build_mcp(node: NodeView, limits: Limits | None = None) -> FastMCP:
     add_algebra(server, node)
     add_reading(server, node)
     add_forking(server, node, limits or Limits())
+    add_control(server, node, limits or Limits())
     _add_sections(server, node)
     return server
 

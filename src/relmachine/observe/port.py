@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from relmachine.kernel.lane import Effect
 from relmachine.kernel.verdicts import Refused
 from relmachine.machine.plan import Plan
 from relmachine.observe.lag import LISTED, Lag
@@ -26,7 +27,20 @@ class Accepted:
     key: str = ""
 
 
-class NodeView(Protocol):
+class Controls(Protocol):
+    """Where threads are told something: a running node, or its control lane by itself."""
+
+    async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
+        """Tell `thread` something on the control lane and wait up to `seconds` for its effect; else its sequence there.
+
+        What gates 1 and 2 refuse here leaves no trace. A record under an earlier one's key has that one's effect, with
+        the outcome `repeated`. Errors: `thread_name_invalid`; `not_found` for a thread on which nothing was ever
+        published; `unreachable`.
+        """
+        ...
+
+
+class NodeView(Controls, Protocol):
     """A running node."""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import orjson
@@ -11,9 +12,14 @@ from relmachine.kernel.proposal import OutboxRow
 from relmachine.kernel.state import ThreadState, load_state
 from relmachine.store.port import Receipt
 
-STATES = """
-SELECT t.thread, t.head, t.seq, t.epoch, t.state FROM json_each(?) asked
-JOIN threads t ON t.thread = asked.value AND t.seq > 0
+STANDS = "(t.seq > 0 OR EXISTS (SELECT 1 FROM control_effects told WHERE told.thread = t.thread))"
+"""A row of `threads t` at sequence 0 says nothing, whoever begins the thread replaces it; but for one that was told
+something on the control lane."""
+
+STATES = f"""
+SELECT t.thread, t.head, t.seq, t.epoch, t.state, t.fenced, coalesce((
+  SELECT min(s.record) FROM thread_stops s WHERE s.thread = t.thread), '')
+FROM json_each(?) asked JOIN threads t ON t.thread = asked.value AND {STANDS}
 """
 RECEIPTS = """
 SELECT r.thread, r.step_key, r.step, r.payload_digest, r.seq, r.outcome
@@ -50,7 +56,11 @@ def asked(names: Sequence[object]) -> str:
 
 def states_of(rows: Iterable[Row]) -> Mapping[str, ThreadState]:
     """The answer to `STATES`, by thread."""
-    return {str(row[0]): load_state(*cast(tuple[str, str, int, int, str], row)) for row in rows}
+    found: dict[str, ThreadState] = {}
+    for *stored, fenced, stopped in rows:
+        state = load_state(*cast(tuple[str, str, int, int, str], tuple(stored)))
+        found[state.thread] = replace(state, stopped=cast(str, stopped), paused=bool(fenced))
+    return found
 
 
 def receipts_of(rows: Iterable[Row]) -> Mapping[tuple[str, str], Receipt]:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from relmachine.kernel.lane import Asked, Effect
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState
 
@@ -76,6 +77,10 @@ UNSENT_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of bodies in one answer of `Store.unsent`, the last row aside."""
 
 
+LANE_RECORDS_MAX = 64
+"""Lane records in one call of `Store.control`."""
+
+
 class Reads(Protocol):
     """Whatever a store's tables can be asked through: a node's store, or a file opened to look at it."""
 
@@ -90,6 +95,19 @@ class Stills(Protocol):
 
     def still(self) -> AbstractAsyncContextManager[Reads]:
         """The store as it is now, for as long as the context lasts."""
+        ...
+
+
+class LaneStore(Reads, Protocol):
+    """The store as the control lane sees it."""
+
+    @property
+    def store_id(self) -> str:
+        """See `Store.store_id`."""
+        ...
+
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """See `Store.control`."""
         ...
 
 
@@ -126,6 +144,14 @@ class Store(Protocol):
 
     async def keep_draft(self, draft: Draft) -> None:
         """Keep it until the attempt is answered. One that is kept already, or comes too late, changes nothing."""
+        ...
+
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """What became of each lane record, in one durable transaction beside the threads' turns; at most
+        `LANE_RECORDS_MAX`. A record that is there already, by thread and sequence, has the effect that it had.
+
+        May be called from any thread of the process where the store is a file.
+        """
         ...
 
     async def unsent(

@@ -142,7 +142,8 @@ CREATE TABLE resolutions (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
   thread TEXT NOT NULL, seq INTEGER NOT NULL,
-  kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected', 'step')), body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
+  kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected', 'step', 'effect')),
+  body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
 ) STRICT, WITHOUT ROWID;
 -- Steps that run outside their turn. `seq` is the step's message, which opened it when every gate let it begin; `at_seq`
 -- the message that began an attempt, or answered it. A run that was overtaken by a step it depends on begins again.
@@ -192,6 +193,20 @@ CREATE TABLE section_snapshots (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, depth INTEGER NOT NULL, PRIMARY KEY (history_id, thread)
 ) STRICT;
 CREATE INDEX section_snapshots_by_thread ON section_snapshots (thread, seq);
+
+-- What threads were told on the control lane, and where they stood when it took hold: `control_seq` counts in the
+-- control stream, `at_seq` in that of the steps; `epoch` is the thread's after it. `refusal` is JSON, or empty.
+CREATE TABLE control_effects (
+  thread TEXT NOT NULL, control_seq INTEGER NOT NULL,
+  record TEXT NOT NULL, step_key TEXT NOT NULL, at_seq INTEGER NOT NULL, at_head TEXT NOT NULL, epoch INTEGER NOT NULL,
+  payload TEXT NOT NULL, evidence TEXT NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('applied', 'unchanged', 'repeated', 'refused')),
+  refusal TEXT NOT NULL CHECK ((refusal = '') = (outcome <> 'refused')), PRIMARY KEY (thread, control_seq)
+) STRICT, WITHOUT ROWID;
+-- The effects after which no commit changes the thread's history.
+CREATE VIEW thread_stops (thread, record, control_seq, at_seq, epoch) AS
+  SELECT thread, record, control_seq, at_seq, epoch FROM control_effects
+  WHERE outcome = 'applied' AND record IN ('cancel', 'close') AND payload ->> '$.request' IS NULL;
 
 -- Relations that no turn writes yet.
 CREATE TABLE held (
@@ -289,6 +304,15 @@ END;
 CREATE TRIGGER thread_events_closed BEFORE INSERT ON thread_events BEGIN
   SELECT RAISE(ABORT, 'closed') FROM controls WHERE thread = NEW.thread AND record = '_close';
 END;
+-- A thread that was told to stop still refuses steps, and that moves its cursor; its history is at its end.
+CREATE TRIGGER commits_cancelled BEFORE INSERT ON commits WHEN NEW.to_head IS NOT NEW.from_head BEGIN
+  SELECT RAISE(ABORT, 'stale') FROM thread_stops s JOIN threads t ON t.thread = s.thread
+  WHERE s.thread = NEW.thread AND t.epoch IS NOT NEW.epoch;
+  SELECT RAISE(ABORT, 'cancelled') FROM thread_stops WHERE thread = NEW.thread;
+END;
+CREATE TRIGGER thread_events_cancelled BEFORE INSERT ON thread_events BEGIN
+  SELECT RAISE(ABORT, 'cancelled') FROM thread_stops WHERE thread = NEW.thread;
+END;
 CREATE TRIGGER resolutions_obstruction BEFORE INSERT ON resolutions BEGIN
   SELECT RAISE(ABORT, 'a resolution is of an obstruction')
   WHERE NOT EXISTS (SELECT 1 FROM obstructions WHERE obstruction_id = NEW.obstruction_id);
@@ -296,7 +320,8 @@ END;
 -- A thread that never moved says nothing: whoever begins it says where.
 CREATE TRIGGER threads_begin BEFORE INSERT ON threads BEGIN
   DELETE FROM threads
-  WHERE thread = NEW.thread AND seq = 0 AND NOT EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread);
+  WHERE thread = NEW.thread AND seq = 0 AND NOT EXISTS (SELECT 1 FROM commits WHERE thread = NEW.thread)
+    AND NOT EXISTS (SELECT 1 FROM control_effects WHERE thread = NEW.thread);
   SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM threads WHERE thread = NEW.thread OR rowid = NEW.rowid);
   SELECT RAISE(ABORT, 'a thread begins at sequence 0, epoch 0') WHERE NEW.seq IS NOT 0 OR NEW.epoch IS NOT 0;
 END;
@@ -312,7 +337,8 @@ CREATE TRIGGER threads_name BEFORE UPDATE OF thread, label, rowid ON threads BEG
   SELECT RAISE(ABORT, 'write_once: threads');
 END;
 CREATE TRIGGER threads_delete BEFORE DELETE ON threads
-WHEN OLD.seq > 0 OR EXISTS (SELECT 1 FROM commits WHERE thread = OLD.thread) BEGIN
+WHEN OLD.seq > 0 OR EXISTS (SELECT 1 FROM commits WHERE thread = OLD.thread)
+  OR EXISTS (SELECT 1 FROM control_effects WHERE thread = OLD.thread) BEGIN
   SELECT RAISE(ABORT, 'write_once: threads');
 END;
 CREATE TRIGGER events_parents BEFORE INSERT ON events BEGIN
@@ -696,7 +722,7 @@ WHEN NOT EXISTS (SELECT 1 FROM under_way
   SELECT RAISE(ABORT, 'outside a commit: transitions');
 END;
 CREATE TRIGGER outbox_turn BEFORE INSERT ON outbox
-WHEN NOT EXISTS (SELECT 1 FROM under_way
+WHEN NEW.kind <> 'effect' AND NOT EXISTS (SELECT 1 FROM under_way
   WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
   SELECT RAISE(ABORT, 'outside a commit: outbox');
 END;
@@ -962,4 +988,42 @@ WHEN NOT EXISTS (SELECT 1 FROM run_attempts
 END;
 CREATE TRIGGER run_drafts_answered AFTER INSERT ON run_answers BEGIN
   DELETE FROM run_drafts WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt;
+-- The control lane: an effect is of where its thread stands, and what it does to the thread comes with its row.
+CREATE TRIGGER control_effects_here BEFORE INSERT ON control_effects BEGIN
+  SELECT RAISE(ABORT, 'an effect is of where its thread stands') FROM (SELECT 1)
+  LEFT JOIN threads t ON t.thread = NEW.thread
+  WHERE (NEW.at_seq, NEW.at_head) IS NOT (coalesce(t.seq, 0), coalesce(t.head, ''))
+    OR NEW.epoch IS NOT coalesce(t.epoch, 0) + (NEW.outcome = 'applied' AND NEW.record IN ('cancel', 'close')
+      AND NEW.payload ->> '$.request' IS NULL)
+    OR (NEW.outcome = 'applied' AND t.thread IS NULL);
+END;
+CREATE TRIGGER control_effects_once BEFORE INSERT ON control_effects
+WHEN EXISTS (SELECT 1 FROM control_effects WHERE thread = NEW.thread AND control_seq = NEW.control_seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: control_effects');
+END;
+CREATE TRIGGER control_effects_update BEFORE UPDATE ON control_effects BEGIN
+  SELECT RAISE(ABORT, 'write_once: control_effects');
+END;
+CREATE TRIGGER control_effects_delete BEFORE DELETE ON control_effects BEGIN
+  SELECT RAISE(ABORT, 'write_once: control_effects');
+END;
+-- To stop a thread ends its pause too: its steps are to be answered. The messages of a thread are numbered in the order
+-- in which the effects took hold, which need not be that of the control stream where nodes share a store.
+CREATE TRIGGER control_effects_take AFTER INSERT ON control_effects BEGIN
+  UPDATE threads SET epoch = NEW.epoch, fenced = 0 WHERE thread = NEW.thread AND epoch <> NEW.epoch;
+  UPDATE threads SET fenced = NEW.record = 'pause'
+  WHERE thread = NEW.thread AND NEW.outcome = 'applied' AND NEW.record IN ('pause', 'resume');
+  INSERT INTO outbox (thread, seq, kind, body) VALUES (
+    NEW.thread, (SELECT count(*) FROM control_effects WHERE thread = NEW.thread), 'effect',
+    json_object('thread', NEW.thread, 'control', json_object('sequence', NEW.control_seq, 'record', NEW.record,
+      'key', NEW.step_key, 'outcome', NEW.outcome, 'at_sequence', NEW.at_seq, 'at_history', NEW.at_head,
+      'epoch', NEW.epoch, 'payload', json(iif(NEW.payload = '', '{}', NEW.payload)),
+      'evidence', json(NEW.evidence), 'refusal', json(iif(NEW.refusal = '', 'null', NEW.refusal)))));
+END;
+CREATE TRIGGER outbox_effect BEFORE INSERT ON outbox
+WHEN NEW.kind = 'effect' AND (
+  NEW.seq NOT BETWEEN 1 AND (SELECT count(*) FROM control_effects WHERE thread = NEW.thread)
+  OR NOT EXISTS (SELECT 1 FROM control_effects
+    WHERE thread = NEW.thread AND control_seq = NEW.body ->> '$.control.sequence')) BEGIN
+  SELECT RAISE(ABORT, 'missing: control_effects');
 END;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.lane import Asked, Effect
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState
@@ -30,10 +31,15 @@ from relmachine.store.deciding import (
 )
 from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Draft, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
+from relmachine.store.sqlite_lane import SqliteLane, SqliteLaneStore
 from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
 from relmachine.store.sqlite_still import still
 from relmachine.store.tables import RUN_DRAFTS, insert_statement
+from relmachine.store.write_order import WriteOrder
 from relmachine.store.writing import Writer
+
+STEPS_PER_TRANSACTION_MAX = 64
+"""Steps of different threads that are written in one transaction: some 10 ms. A thread's turn is never divided."""
 
 _T = TypeVar("_T")
 
@@ -78,6 +84,9 @@ class SqliteStore(SqliteReading):
         super().__init__(path, writer.limits)
         self._writer = writer
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._order = WriteOrder()
+        self._lane = SqliteLane(path, self._order)
+        self._controlling = ThreadPoolExecutor(1, thread_name_prefix="store-control")
 
     @classmethod
     def open(cls, path: Path, plan: Plan, limits: Limits | None = None) -> SqliteStore:
@@ -98,6 +107,8 @@ class SqliteStore(SqliteReading):
         """Finish what runs and let go."""
         await super().close()
         await asyncio.to_thread(self._writing.shutdown, wait=True)
+        await asyncio.to_thread(self._controlling.shutdown, wait=True)
+        self._lane.close()
         self._writer.connection.close()
 
     async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
@@ -130,6 +141,16 @@ class SqliteStore(SqliteReading):
         """See `store.port.Store.keep_draft`. Errors: `unreachable` when the file cannot be written."""
         await asyncio.get_running_loop().run_in_executor(self._writing, self._keep_draft, draft)
 
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """See `store.port.Store.control`. Errors: `unreachable`, `internal`."""
+        if not asked:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._controlling, self._lane.take, asked)
+
+    def lane(self) -> SqliteLaneStore:
+        """The same store for the control lane's thread, with connections of its own; whoever asks closes it."""
+        return SqliteLaneStore(self.path, self.store_id, self._limits, self._order)
+
     async def unsent(
         self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX
     ) -> Sequence[OutboxRow]:
@@ -137,8 +158,13 @@ class SqliteStore(SqliteReading):
         return outbox_of(await self._rows(UNSENT, (limit, None if threads is None else asked(threads), bytes_max)))
 
     def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
+        stale: set[str] = set()
         try:
-            return self._writer.commit(proposals, sent)
+            for group in _transactions(proposals):
+                with self._order.ordinary():
+                    stale |= self._writer.commit(group, sent)
+                sent = ()
+            return stale
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
         except sqlite3.IntegrityError as error:
@@ -152,6 +178,20 @@ class SqliteStore(SqliteReading):
 
     async def _rows(self, sql: str, parameters: Row) -> list[Row]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]
+
+
+def _transactions(proposals: Sequence[Proposal]) -> Iterator[Sequence[Proposal]]:
+    """The proposals in groups of few steps, at least one group: what is urgent waits for one at most."""
+    group: list[Proposal] = []
+    steps = 0
+    for proposal in proposals:
+        size = max(1, len(proposal.receipts))
+        if group and steps + size > STEPS_PER_TRANSACTION_MAX:
+            yield group
+            group, steps = [], 0
+        group.append(proposal)
+        steps += size
+    yield group
 
 
 def open_reading(path: Path, limits: Limits | None = None) -> SqliteReading:

@@ -13,16 +13,17 @@ from relmachine.kernel.state import dump_state, initial_state
 from relmachine.kernel.thread_token import thread_label
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
+from relmachine.store.deciding import STANDS
 from relmachine.store.snapshots import Texts, gather, snapshot_text
 from relmachine.store.tables import Target
 
 Rows = list[tuple[object, ...]]
 
-HEADS = """
+HEADS = f"""
 SELECT t.thread, t.head, t.seq, t.epoch, t.fenced, t.snapshot_depth
-FROM json_each(?) asked JOIN threads t ON t.thread = asked.value AND t.seq > 0
+FROM json_each(?) asked JOIN threads t ON t.thread = asked.value AND {STANDS}
 """
-"""Where threads stand. A row at sequence 0 says nothing: whoever begins the thread says where, and replaces it."""
+"""Where threads stand."""
 
 
 @dataclass(frozen=True, slots=True)

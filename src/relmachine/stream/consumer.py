@@ -1,16 +1,19 @@
-"""The durable consumer of step hints that a store has on the stream: made once, taken up again, reclaimed."""
+"""The durable consumers that a store has on the stream, of step hints and of the control lane: made once, taken up
+again, reclaimed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
+from nats.js.api import DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
 from relmachine.stream.connection import Connection
-from relmachine.stream.consumers import TUNED, drift, hint_consumer, tuned
+from relmachine.stream.consumers import TUNED, drift, hint_consumer, lane_consumer, tuned
 from relmachine.stream.topology import Topology
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ class Consumer:
     """One store's consumer. A fresh store has a fresh one, which begins with the first step there is."""
 
     def __init__(self, connection: Connection, topology: Topology, store_id: str, limits: Limits) -> None:
-        self._connection, self._limits = connection, limits
+        self._connection, self._topology, self._limits = connection, topology, limits
         self._stream = topology.steps_stream
         self.name = topology.consumer(store_id)
 
@@ -72,3 +75,18 @@ class Consumer:
                 consumer=self.name,
                 drift=changed,
             )
+
+
+class LaneConsumer(Consumer):
+    """One store's consumer of the control lane, which begins with the first record there is."""
+
+    def __init__(self, connection: Connection, topology: Topology, store_id: str, limits: Limits) -> None:
+        super().__init__(connection, topology, store_id, limits)
+        self._stream = topology.control_stream
+        self.name = topology.control_consumer(store_id)
+
+    def _wanted(self, start: int = 1) -> ConsumerConfig:
+        wanted = lane_consumer(self.name, self._topology, self._connection.bounds)
+        if start == 1:
+            return wanted
+        return replace(wanted, deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=start)

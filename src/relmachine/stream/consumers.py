@@ -1,4 +1,6 @@
-"""The consumer of step hints as it must be, why, and in which settings one that is there is not. Pure."""
+"""The consumers of step hints and of the control lane as they must be, why, and in which settings one that is there is
+not. Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from relmachine.stream.streams import plain
 if TYPE_CHECKING:
     from relmachine.kernel.limits import Limits
     from relmachine.stream.bounds import StreamBounds
+    from relmachine.stream.topology import Topology
 
 PROMISED: Mapping[str, str] = {
     "ack_policy": "a hint comes again until it is done, each by itself",
@@ -37,6 +40,12 @@ TUNED: Mapping[str, str] = {
 }
 """Settings that follow from the node's own. A consumer that was made with others is brought to them."""
 
+LANE_ACK_WAIT_SECONDS = 2.0
+"""How soon a lane record in the hands of a node that died comes to another. One takes a few milliseconds."""
+
+LANE_RECORDS_OUT_MAX = 1000
+"""Lane records that are out at a time."""
+
 
 def hint_consumer(name: str, bounds: StreamBounds, limits: Limits, start: int = 1) -> ConsumerConfig:
     """The durable consumer `name` of the steps from sequence `start` on."""
@@ -47,6 +56,20 @@ def hint_consumer(name: str, bounds: StreamBounds, limits: Limits, start: int = 
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=bounds.acknowledged_within(shared=False),
         max_ack_pending=limits.hints_in_flight_max,
+        max_deliver=-1,
+        replay_policy=ReplayPolicy.INSTANT,
+    )
+
+
+def lane_consumer(name: str, topology: Topology, bounds: StreamBounds) -> ConsumerConfig:
+    """The durable consumer `name` of the control lane, from its beginning on."""
+    return ConsumerConfig(
+        durable_name=name,
+        deliver_policy=DeliverPolicy.ALL,
+        filter_subject=topology.control_subject("*"),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=min(bounds.acknowledged_within(shared=True), LANE_ACK_WAIT_SECONDS),
+        max_ack_pending=LANE_RECORDS_OUT_MAX,
         max_deliver=-1,
         replay_policy=ReplayPolicy.INSTANT,
     )

@@ -47,6 +47,15 @@ Delivery = Step | Unaddressable | End
 
 def delivery(message: Msg) -> Delivery:
     """What `message` is, which came to the inbox of the pulls."""
+    return _delivery(message, message.subject)
+
+
+def lane_delivery(message: Msg) -> Delivery:
+    """The same on the control lane, whose subjects end with the thread: its `Step` has no token."""
+    return _delivery(message, f"{message.subject}.")
+
+
+def _delivery(message: Msg, subject: str) -> Delivery:
     headers = message.headers or {}
     if "Status" in headers and not message.reply:
         status, description = headers["Status"], headers.get("Description", "")
@@ -55,7 +64,7 @@ def delivery(message: Msg) -> Delivery:
     tokens = message.reply.split(".")
     # $JS.ACK[.<domain>.<account>].<stream>.<consumer>.<delivered>.<stream sequence>. ...
     sequence = int(tokens[5] if len(tokens) == _ACK_TOKENS_PLAIN else tokens[7])
-    addressed = address(message.subject)
+    addressed = address(subject)
     if addressed is None:
         return Unaddressable(sequence, message.subject, message.reply)
     thread, step_token = addressed

@@ -82,6 +82,7 @@ def describe(topology: Topology, limits: Limits, bounds: StreamBounds, replicas:
     shared = accounts(topology)
     consumer = topology.consumer(STORE_ID)
     wanted = consumers.hint_consumer(consumer, bounds, limits)
+    lane = consumers.lane_consumer(topology.control_consumer(STORE_ID), topology, bounds)
     return Description(
         machine=topology.machine,
         replicas=replicas,
@@ -92,6 +93,12 @@ def describe(topology: Topology, limits: Limits, bounds: StreamBounds, replicas:
         subjects=_subjects(topology, shared),
         consumers=[
             Consumer(consumer, topology.steps_stream, (topology.steps_subjects,), consumers.promised(wanted)),
+            Consumer(
+                topology.control_consumer(STORE_ID),
+                topology.control_stream,
+                (topology.control_subject("*"),),
+                consumers.promised(lane),
+            ),
         ],
         accounts=shared,
         node_rights=[*rights(topology), *map(right_to_make, topology.streams)],
@@ -108,9 +115,17 @@ def _subjects(topology: Topology, shared: Sequence[Account]) -> list[Subject]:
         ("journal", "what became of every step"),
         ("out", "claims newly settled or superseded"),
         ("rejected", "refused steps with their witness"),
+        ("effect", "what became of what threads were told, and where it took hold"),
     )
     return [
         subject(topology.steps_subjects, topology.steps_stream, "one step, a CloudEvent", (_AGENTS, _NODES), (_NODES,)),
+        subject(
+            topology.control_subject("*"),
+            topology.control_stream,
+            "one control record: cancel, pause, resume, close or budget",
+            (_NODES,),
+            (_NODES,),
+        ),
         *(
             subject(topology.feed_subject(kind, "*"), topology.feed_stream(kind), carries, (_NODES,), ("followers",))
             for kind, carries in feeds

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nats.errors import Error
 
@@ -30,7 +30,7 @@ SCAN_MESSAGES_MAX = 500
 SCAN_BYTES_MAX = 1024 * 1024
 """Bytes of their bodies, which come along."""
 
-FEEDS: tuple[FeedKind, ...] = ("journal", "out", "rejected")
+FEEDS: tuple[Literal["journal", "out", "rejected"], ...] = ("journal", "out", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

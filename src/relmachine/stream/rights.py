@@ -20,7 +20,7 @@ PROBE = "relm_probe"
 REFUSED_BY_THE_STREAM: Mapping[str, str] = {"Nats-Expected-Stream": PROBE}
 """With this header a stream stores nothing: it is not the one that is meant."""
 
-FEEDS: tuple[FeedKind, ...] = ("journal", "out", "rejected")
+FEEDS: tuple[FeedKind, ...] = ("journal", "out", "rejected", "effect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,14 @@ def rights(topology: Topology) -> Sequence[Right]:
         *(Right("publish", f"$JS.API.STREAM.INFO.{name}", "checks the stream's settings") for name in streams),
         *(Right("publish", f"$JS.API.DIRECT.GET.{name}", "reads messages") for name in streams),
         Right("publish", f"$JS.API.STREAM.MSG.GET.{steps}", "reads at the leader what a replica does not have yet"),
-        *(Right("publish", f"$JS.API.CONSUMER.{verb}.{steps}.*", why) for verb, why in consumer.items()),
+        *(
+            Right("publish", f"$JS.API.CONSUMER.{verb}.{stream}.*", why)
+            for stream in (steps, topology.control_stream)
+            for verb, why in consumer.items()
+        ),
         Right("publish", "$JS.ACK.>", "says which hints are done"),
         Right("publish", topology.steps_subjects, "publishes steps for its clients"),
+        Right("publish", topology.control_subject("*"), "tells threads what its clients ask for"),
         *(Right("publish", topology.feed_subject(kind, "*"), "writes the feed") for kind in FEEDS),
         Right("publish", topology.telemetry_subject("*"), "tells how turns and runs go on"),
     )

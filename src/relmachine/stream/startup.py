@@ -28,7 +28,7 @@ _NOT_FOR_THE_ACCOUNT = 10039
 
 
 async def start_up(connection: Connection, topology: Topology, limits: Limits, replicas: int = 1) -> None:
-    """Make sure that the three streams exist, are as `topology` and the bounds say, and can be worked with.
+    """Make sure that the streams exist, are as `topology` and the bounds say, and can be worked with.
 
     Errors: `stream_unfit` for a server, an account or a login that cannot keep what is promised; `topology_mismatch`
     for streams of other laws or with other settings; `unreachable`.

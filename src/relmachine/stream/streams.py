@@ -1,4 +1,4 @@
-"""The three streams as they must be, why, and in which settings a stream that is there is not. Pure."""
+"""The four streams as they must be, why, and in which settings a stream that is there is not. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PROMISED: Mapping[str, str] = {
 
 
 def configurations(topology: Topology, bounds: StreamBounds, replicas: int = 1) -> list[StreamConfig]:
-    """The streams of steps, journal and feeds as they must be, in this order."""
+    """The streams of steps, journal, feeds and control as they must be, in this order."""
     steps = _log_of(topology, bounds, replicas, topology.steps_stream, [topology.steps_subjects])
     steps.allow_atomic = True
     journal = _log_of(
@@ -68,7 +68,10 @@ def configurations(topology: Topology, bounds: StreamBounds, replicas: int = 1) 
             src=f"relm.{topology.machine}.*.*",
             dest=f"relm.{topology.machine}.live.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
         )
-    return [steps, journal, feeds]
+    effects = topology.feed_subject("effect", "*")
+    control = _log_of(topology, bounds, replicas, topology.control_stream, [topology.control_subject("*"), effects])
+    control.republish = RePublish(src=effects, dest=topology.live_subject("effect", "{{wildcard(1)}}"))
+    return [steps, journal, feeds, control]
 
 
 def _log_of(topology: Topology, bounds: StreamBounds, replicas: int, name: str, subjects: list[str]) -> StreamConfig:

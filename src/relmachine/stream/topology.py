@@ -1,8 +1,8 @@
 """Names on the stream: subjects, streams, consumers, and the metadata that ties them to a machine's laws. Pure.
 
-`relm.<machine>.step.<thread>.<step>` is the only input; `journal`, `out` and `rejected` are feeds with one subject per
-thread; `telemetry` is heard by whoever listens, and kept nowhere. Source: `docs/math.md` section 1 (Σ and I as subject
-topology).
+`relm.<machine>.step.<thread>.<step>` is the input, and ahead of it `relm.<machine>.control.<thread>`; `journal`, `out`,
+`rejected` and `effect` are feeds with one subject per thread; `telemetry` is heard by whoever listens, kept nowhere.
+Source: `docs/math.md` section 1 (Σ and I as subject topology).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.machine.plan import Plan
 from relmachine.stream.matrix import Matrix, written
 
-FeedKind = Literal["journal", "out", "rejected"]
+FeedKind = Literal["journal", "out", "rejected", "effect"]
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -24,8 +24,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Topology:
     """Every name that a machine has on the stream.
 
-    Three streams: the steps and the journal are what a rebuild needs, so nothing is ever deleted from them; `feeds`
-    (out and rejected) can be derived from those two and may get a retention of its own.
+    Four streams: the steps, the journal and what threads were told on the control lane, with its effect, are what a
+    rebuild needs, so nothing is ever deleted from them; `feeds` (out and rejected) can be derived from those and may
+    get a retention of its own.
     """
 
     machine: str
@@ -49,14 +50,25 @@ class Topology:
         """Filter of all steps of `thread`."""
         return f"relm.{self.machine}.step.{thread}.*"
 
+    @property
+    def control_stream(self) -> str:
+        """The stream that holds what threads were told, and which effect that had."""
+        return f"relm_{self.machine}_control"
+
+    def control_subject(self, thread: str) -> str:
+        """Where `thread` is told something ahead of its steps, `*` for all threads."""
+        return f"relm.{self.machine}.control.{thread}"
+
     def feed_stream(self, kind: FeedKind) -> str:
         """The stream that holds the feed `kind`."""
+        if kind == "effect":
+            return self.control_stream
         return f"relm_{self.machine}_{'journal' if kind == 'journal' else 'feeds'}"
 
     @property
-    def streams(self) -> tuple[str, str, str]:
-        """All its streams: steps, journal, feeds."""
-        return self.steps_stream, self.feed_stream("journal"), self.feed_stream("out")
+    def streams(self) -> tuple[str, str, str, str]:
+        """All its streams: steps, journal, feeds, control."""
+        return self.steps_stream, self.feed_stream("journal"), self.feed_stream("out"), self.control_stream
 
     def feed_subject(self, kind: FeedKind, thread: str) -> str:
         """Where the feed's messages of `thread` are, `*` for all threads."""
@@ -73,6 +85,10 @@ class Topology:
     def consumer(self, store_id: str) -> str:
         """Durable consumer of step hints for one store: a fresh store has a fresh one and is fed from the start."""
         return f"relm_{re.sub(r'[^A-Za-z0-9_-]', '_', store_id)}"
+
+    def control_consumer(self, store_id: str) -> str:
+        """Durable consumer of the control lane for one store."""
+        return f"{self.consumer(store_id)}_control"
 
 
 def topology(plan: Plan) -> Topology:

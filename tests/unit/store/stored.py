@@ -12,6 +12,7 @@ from relmachine.kernel.ledger import WITNESS_CHARACTERS_MAX
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import Repeated
 from relmachine.store.sqlite import SqliteReading, SqliteStore, open_reading
+from tests.contract.store_lane_contract import told
 from tests.contract.store_turns import Desk
 
 
@@ -38,6 +39,34 @@ def filled(path: Path, limits: Limits | None = None) -> Desk:
             ]
         )
         await store.commit([made.turn("b%20c", steps.admitted("b%20c", "doubt"), steps.refused("b%20c", "decide"))])
+        await store.close()
+
+    asyncio.run(write())
+    return made
+
+
+def told_things(path: Path) -> Desk:
+    """`filled`, with a thread that is cancelled, one that is paused, one that was told before its first step; and
+    records that were refused, repeated, or changed nothing.
+    """
+    made = filled(path)
+    refusal = '{"code":"policy_denied","gate":"policy","sentence":"ask","witness":{}}'
+
+    async def write() -> None:
+        store = SqliteStore.open(path, made.plan)
+        for asked in (
+            told(made, "a", 101, "budget", tokens=5),
+            told(made, "a", 102, "cancel", reason="one run", request=2),
+            told(made, "a", 103, "cancel", reason="enough"),
+            told(made, "a", 104, "pause", reason="late"),
+            told(made, "b%20c", 105, "pause", reason="look"),
+            told(made, "b%20c", 106, "pause", key='["lane","105"]', reason="look"),
+            told(made, "b%20c", 107, "close", refusal=refusal, reason="no"),
+            told(made, "new", 108, "close", reason="never"),
+        ):
+            await store.control([asked])
+        made.states["a"] = (await store.states(["a"]))["a"]
+        await store.commit([made.turn("a", made.steps.failed("a", "note", "cancelled"))])
         await store.close()
 
     asyncio.run(write())

@@ -17,7 +17,7 @@ from relmachine.store.opening import SCHEMA
 from relmachine.store.verify import Report, verify
 from tests.unit.forks.joined_store import joined
 from tests.unit.runs.filled_store import ran
-from tests.unit.store.stored import ask, eventful, tamper
+from tests.unit.store.stored import ask, eventful, tamper, told_things
 
 Cell = bytes | int | float
 Row = dict[str, Cell]
@@ -68,6 +68,9 @@ ANSWERED = RUNS | {
 }
 """Tables in which such steps leave rows of another kind than others do."""
 
+LANE = {"control_effects"}
+"""What only the control lane fills. Its messages wait there: of one that left, nothing else tells the evidence."""
+
 JOINED = RECORDS | {
     "thread_events",
     "threads",
@@ -89,11 +92,12 @@ def _columns() -> list[tuple[str, str]]:
     return found
 
 
-MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined, "runs": ran}
+MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined, "runs": ran, "lane": told_things}
 FILLED: dict[str, Callable[[str], bool]] = {
-    "steps": lambda table: table not in RECORDS | RUNS,
+    "steps": lambda table: table not in RECORDS | RUNS | LANE,
     "records": JOINED.__contains__,
     "runs": ANSWERED.__contains__,
+    "lane": (LANE | {"threads", "outbox"}).__contains__,
 }
 CELLS = [(store, table, column) for table, column in _columns() for store in MADE if FILLED[store](table)]
 """Which store, which column."""

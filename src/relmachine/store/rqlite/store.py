@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from relmachine.kernel.lane import Asked, Effect
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import ThreadState
@@ -24,6 +25,7 @@ from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Dr
 from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.store.rqlite.client import RqliteClient
 from relmachine.store.rqlite.copying import still
+from relmachine.store.rqlite.lane import take
 from relmachine.store.rqlite.level import Level
 from relmachine.store.rqlite.opening import read_meta, settle_schema
 from relmachine.store.rqlite.selecting import select
@@ -125,6 +127,10 @@ class RqliteStore(RqliteReading):
     async def keep_draft(self, draft: Draft) -> None:
         """See `store.port.Store.keep_draft`."""
         await self._writer.keep_draft(draft)
+
+    async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
+        """See `store.port.Store.control`. Used inside the event loop that opened the store, as all of it."""
+        return await take(self._client, asked) if asked else []
 
     async def unsent(
         self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX

@@ -159,7 +159,8 @@ class RqliteWriter:
 
     def _may_begin(self, proposal: Proposal) -> bool:
         """A thread begins at its genesis; where it goes on, the fence decides."""
-        return proposal.before.cursor != 0 or Head.of_new(self.plan, proposal.before.thread).fits(proposal)
+        before = proposal.before
+        return before.cursor != 0 or before.head == Head.of_new(self.plan, before.thread).head
 
     async def _misplaced(self, resting: Sequence[Proposal]) -> set[str]:
         """Of proposals that move nothing, those that start elsewhere than their thread stands."""

@@ -28,6 +28,7 @@ EVENTS_MAX = 9_999
 """Events of one record that can be verified: a page of a store's answer."""
 
 _GENESIS = "SELECT state ->> '$.genesis' FROM threads WHERE thread = ?"
+_STOPPED = "SELECT 1 FROM thread_stops WHERE thread = ? AND at_seq < ?"
 _SEQ = "SELECT seq FROM threads WHERE thread = ?"
 _AT = "thread = ? AND seq = ?"
 _HISTORIES_AT = "history_id IN (SELECT history_id FROM thread_events WHERE thread = ? AND seq = ?)"
@@ -135,9 +136,11 @@ class RecordAgain:
         rows = (await self.store.select(_SEQ, (close.target,))).rows
         reached = bool(rows) and cast(int, rows[0][0]) >= after
         merged = await asked.control(close.target, after)
-        if reached and merged != (MERGE, orjson.dumps({"source": record.thread}).decode()):
+        # A target that was stopped in between refuses its part.
+        stopped = bool((await self.store.select(_STOPPED, (close.target, after))).rows)
+        if reached and not stopped and merged != (MERGE, orjson.dumps({"source": record.thread}).decode()):
             return self.fault("controls: a closing without its merge", merged, MERGE)
-        history = await asked.history(close.target, after) if reached else None
+        history = await asked.history(close.target, after) if reached and merged is not None else None
         if history is None:
             receipt = await table_rows(self.store, tables.RECEIPTS, _AT, self.stored.thread, self.stored.sequence)
             history = cast("dict[str, str]", orjson.loads(cast(str, receipt[0][5])))["merged_history"]

@@ -17,21 +17,28 @@ _T = TypeVar("_T")
 
 _THREADS = """
 SELECT t.thread, t.label, t.head, t.epoch, t.seq, t.state, t.fenced, t.snapshot_depth,
-  coalesce((SELECT max(s.depth) FROM section_snapshots s WHERE s.thread = t.thread), 0)
+  coalesce((SELECT max(s.depth) FROM section_snapshots s WHERE s.thread = t.thread), 0),
+  (SELECT count(*) FROM thread_stops s WHERE s.thread = t.thread),
+  NOT EXISTS (SELECT 1 FROM thread_stops s WHERE s.thread = t.thread) AND coalesce((
+    SELECT e.record = 'pause' FROM control_effects e
+    WHERE e.thread = t.thread AND e.outcome = 'applied' AND e.record IN ('pause', 'resume')
+    ORDER BY e.control_seq DESC LIMIT 1), 0)
 FROM threads t WHERE t.thread > ? ORDER BY t.thread LIMIT 500
 """
 _COMMITS = """
-SELECT thread, from_seq, from_head, epoch, to_head, to_seq FROM commits
-WHERE (thread, from_seq) > (?, ?) ORDER BY thread, from_seq LIMIT 500
+SELECT thread, from_seq, from_head, epoch, to_head, to_seq,
+  (SELECT count(*) FROM thread_stops s WHERE s.thread = c.thread AND s.at_seq <= c.from_seq)
+FROM commits c WHERE (thread, from_seq) > (?, ?) ORDER BY thread, from_seq LIMIT 500
 """
 _OUTBOX = """
-SELECT thread, seq, kind, body FROM outbox WHERE (thread, seq, kind) > (?, ?, ?) ORDER BY thread, seq, kind LIMIT 500
+SELECT thread, seq, kind, body FROM outbox
+WHERE (thread, seq, kind) > (?, ?, ?) AND kind <> 'effect' ORDER BY thread, seq, kind LIMIT 500
 """
 
 
 @dataclass(frozen=True, slots=True)
 class StoredThread:
-    """A thread's row; `deepest` is the depth of its last snapshot."""
+    """A thread's row; `deepest` is the depth of its last snapshot, `stops` and `paused` say what the lane did."""
 
     thread: str
     label: str
@@ -42,11 +49,13 @@ class StoredThread:
     fenced: int
     snapshot_depth: int
     deepest: int
+    stops: int
+    paused: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCommit:
-    """One commit of a thread."""
+    """One commit of a thread; `stops` counts how often it had been stopped before."""
 
     thread: str
     from_seq: int
@@ -54,6 +63,7 @@ class StoredCommit:
     epoch: int
     to_head: str
     to_seq: int
+    stops: int
 
 
 class Ahead(Generic[_T]):
@@ -90,7 +100,7 @@ async def stored_commits(store: Reads) -> AsyncIterator[StoredCommit]:
 
 
 async def stored_outbox(store: Reads) -> AsyncIterator[OutboxRow]:
-    """What has not left, in the order of threads."""
+    """What turns wrote and has not left, in the order of threads."""
     async for page in pages(store, _OUTBOX, (), ("", BEFORE_ALL, "")):
         for row in page.rows:
             yield OutboxRow(*row)  # pyright: ignore[reportArgumentType]

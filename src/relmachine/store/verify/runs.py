@@ -106,7 +106,8 @@ class RunAgain(RecordAgain):
             return again(self.plan, self.state, record, run, answer, view)
         if ends[0][3] != COMMITTED:
             stored = await self._refusal()
-            return aborted(self.plan, self.state, record, run, answer, self._why(step, run, answer, view) or stored)
+            known = None if stored.code in _ENDED else self._why(step, run, answer, view)
+            return aborted(self.plan, self.state, record, run, answer, known or stored)
         contributions = tuple(sorted(answer.contributions.items()))
         refusal = self._why(step, run, answer, view)
         if refusal is not None:
@@ -115,8 +116,6 @@ class RunAgain(RecordAgain):
 
     def _why(self, step: StepPlan, run: OpenRun, answer: Answer, view: str) -> Refusal | None:
         """Why the answer gives no event, as far as that can be known again: laws of the author's own may still."""
-        if self.state.closed:
-            return None
         if answer.reason not in (Reason.DONE, Reason.OVERTAKEN):
             return why(answer)
         if answer.reason is Reason.OVERTAKEN or view != run.view:
@@ -170,6 +169,9 @@ class RunAgain(RecordAgain):
         ((verdict,),) = AdmissionGate(self.plan).decide([LawCase(self.state, [step], [once])])
         return verdict
 
+
+_ENDED = frozenset({Code.THREAD_CANCELLED, Code.THREAD_CLOSED})
+"""Of a thread that takes no more events."""
 
 _WHERE = {
     tables.EVENTS: _OF_EVENT,

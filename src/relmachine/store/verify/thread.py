@@ -99,7 +99,7 @@ class ThreadCheck:
         """
         before, after = self._committed, self.state
         found = (commit.from_seq, commit.from_head, commit.epoch, commit.to_head)
-        expected = (before.cursor, before.head, before.epoch, after.head)
+        expected = (before.cursor, before.head, commit.stops, after.head)
         if found != expected:
             differs = "commits: the chain of heads"
             return Fault(self.stored.thread, commit.to_seq, "", differs, shown(found), shown(expected))
@@ -116,11 +116,11 @@ class ThreadCheck:
         expected: dict[str, tuple[object, object]] = {
             "head": (stored.head, state.head),
             "seq": (stored.seq, state.cursor),
-            "epoch": (stored.epoch, state.epoch),
+            "epoch": (stored.epoch, stored.stops),
             "state": (stored.state, dump_state(state)),
             "label": (stored.label, thread_label(stored.thread)),
             "snapshot_depth": (stored.snapshot_depth, stored.deepest),
-            "fenced": (stored.fenced, 0),
+            "fenced": (stored.fenced, stored.paused),
         }
         for name, (found, computed) in expected.items():
             if found != computed:

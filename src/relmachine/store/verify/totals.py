@@ -16,6 +16,7 @@ _COUNTED = (
     "commits",
     "threads",
     "controls",
+    "control_effects",
     "obstructions",
     "resolutions",
     "runs",

@@ -16,6 +16,7 @@ from relmachine.store.port import Reads, Stills
 from relmachine.store.verify.content import check_fibers, check_snapshots
 from relmachine.store.verify.evidence import check_evidence
 from relmachine.store.verify.fault import Fault, elsewhere, reason
+from relmachine.store.verify.lane import check_lane
 from relmachine.store.verify.obstructed import check_obstructions
 from relmachine.store.verify.plans import check_description, read_plans
 from relmachine.store.verify.threads import Walk
@@ -80,6 +81,7 @@ async def _first_fault(store: Reads, counts: Counter[str], progress: Progress | 
     return (
         await Walk(store, plans, list(plans.values())[-1], counts, moved).run()
         or await check_obstructions(store, list(plans.values())[-1], counts)
+        or await check_lane(store, list(plans.values())[-1], counts)
         or await check_fibers(store, counts)
         or await check_snapshots(store, counts)
         or await check_evidence(store, counts)
