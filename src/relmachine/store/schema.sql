@@ -145,8 +145,8 @@ CREATE TABLE outbox (
   kind TEXT NOT NULL CHECK (kind IN ('journal', 'out', 'rejected', 'step', 'effect')),
   body TEXT NOT NULL, PRIMARY KEY (seq, kind, thread)
 ) STRICT, WITHOUT ROWID;
--- Steps that run outside their turn. `seq` is the step's message, which opened it when every gate let it begin; `at_seq`
--- the message that began an attempt, or answered it. A run that was overtaken by a step it depends on begins again.
+-- Steps that run outside their turn. `seq` is the step's message, which opened it when every gate let it begin;
+-- `at_seq` the one that began an attempt, or answered it. A run that a step it depends on overtook begins again.
 CREATE TABLE runs (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
   payload_digest TEXT NOT NULL, frozen_digest TEXT NOT NULL REFERENCES frozen_plans, evidence TEXT NOT NULL,
@@ -988,6 +988,8 @@ WHEN NOT EXISTS (SELECT 1 FROM run_attempts
 END;
 CREATE TRIGGER run_drafts_answered AFTER INSERT ON run_answers BEGIN
   DELETE FROM run_drafts WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt;
+END;
+
 -- The control lane: an effect is of where its thread stands, and what it does to the thread comes with its row.
 CREATE TRIGGER control_effects_here BEFORE INSERT ON control_effects BEGIN
   SELECT RAISE(ABORT, 'an effect is of where its thread stands') FROM (SELECT 1)
