@@ -72,8 +72,6 @@ STATUS: dict[Code, int] = {
     Code.RUN_CANCELLED: 409,
     Code.RUN_OVERTAKEN: 409,
     Code.RUN_UNKNOWN: 409,
-    Code.THREAD_CANCELLED: 409,
-    Code.THREAD_PAUSED: 409,
     # asking
     Code.NOT_FOUND: 404,
     Code.LIMIT_EXCEEDED: 429,
