@@ -16,7 +16,7 @@ from relmachine.observe.mcp import build_mcp
 from tests.unit.observe.stored_node import StoredNode, event, on_node
 
 READING = {"publish", "normalize", "saturate", "transfer", "settled", "section", "why", "lag"}
-FORKING = {"fork", "merge", "obstructions", "obstruction", "resolve"}
+FORKING = {"control", "fork", "merge", "obstructions", "obstruction", "resolve"}
 Test = Callable[[StoredNode, "Client[Any]"], Awaitable[None]]
 
 
@@ -135,6 +135,7 @@ def test_publish_tells_what_is_not_decided_yet(tmp_path: Path) -> None:
         assert told == {
             "accepted": {"thread": "case-2", "sequence": 6, "duplicate": False, "key": ""},
             "committed": None,
+            "opened": None,
         }
 
     over_mcp(tmp_path, test)
