@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastmcp import FastMCP
 from mcp_types import ToolAnnotations
+from pydantic import Field
 
 from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.lane import LaneName
@@ -27,13 +30,15 @@ def add_control(server: FastMCP, node: NodeView, limits: Limits) -> None:
     @coded
     async def control(
         thread: Thread,
-        record: LaneName,
-        reason: str | None = None,
-        request: int | None = None,
-        tokens: int | None = None,
-        cost: float | None = None,
-        wall_seconds: float | None = None,
-        tool_calls: int | None = None,
+        record: Annotated[LaneName, Field(description="What to tell it")],
+        reason: Annotated[str | None, Field(description="Why, for people; resume takes none")] = None,
+        request: Annotated[
+            int | None, Field(description="With cancel: only the run of the step at this sequence")
+        ] = None,
+        tokens: Annotated[int | None, Field(description="With budget: tokens of models")] = None,
+        cost: Annotated[float | None, Field(description="With budget: US dollars")] = None,
+        wall_seconds: Annotated[float | None, Field(description="With budget: seconds of runs")] = None,
+        tool_calls: Annotated[int | None, Field(description="With budget: calls of tools")] = None,
         *,
         id: Id = None,
         source: Source = "mcp",
