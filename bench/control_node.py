@@ -20,7 +20,7 @@ from relmachine.node.memory import settle
 async def serve(folder: Path, sync: str) -> None:
     """Run the node until stdin closes."""
     grants = write_grants(folder)
-    settings = Settings(data_dir=folder / "data", grants=grants, stream_sync=sync, http_port=0)  # type: ignore[arg-type]
+    settings = Settings(control_lane="process", data_dir=folder / "data", grants=grants, stream_sync=sync, http_port=0)  # type: ignore[arg-type]
     async with Node.running(machine(), settings) as node:
         settle()
         context = node.context(running=True)

@@ -97,14 +97,24 @@ class Records(Protocol):
 class ControlLane:
     """Takes records, from `run` until it is cancelled, and asks for others. Everything in one event loop.
 
-    `on_effect` are called in that loop with each effect of the node's store, whichever node took it.
+    `on_effect` are called in that loop with each effect of the node's store, whichever node took it. With `takes`
+    False it takes none itself: a process of its own does.
     """
 
-    def __init__(self, plan: Plan, records: Records, store: LaneStore, shape: LaneShape, policy: PolicyGate) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        records: Records,
+        store: LaneStore,
+        shape: LaneShape,
+        policy: PolicyGate,
+        *,
+        takes: bool = True,
+    ) -> None:
         self.on_effect: list[Listener] = []
         self.on_sent: list[SentListener] = []
         self._plan, self._records, self._store = plan, records, store
-        self._shape, self._policy = shape, policy
+        self._shape, self._policy, self._takes = shape, policy, takes
         self._heard: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._awaited: dict[tuple[str, int], list[asyncio.Future[Effect]]] = {}
         self._untold: set[str] = set()
@@ -114,6 +124,8 @@ class ControlLane:
         """Work until cancelled. Errors: `unreachable` when the stream is given up."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="effects heard")
+            if not self._takes:
+                return
             group.create_task(self._announce(), name="effects told")
             async for batch in self._records.batches():
                 for start in range(0, len(batch), LANE_RECORDS_MAX):

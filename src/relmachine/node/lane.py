@@ -51,6 +51,7 @@ async def lane_parts(
     policy: Callable[[], AbstractAsyncContextManager[PolicyGate]],
     *,
     reclaim: bool,
+    takes: bool = True,
 ) -> AsyncGenerator[ControlLane]:
     """A lane on parts of its own. Errors: `unreachable`, `topology_mismatch`, `stream_unfit`, `policy_mismatch`."""
     async with contextlib.AsyncExitStack() as stack:
@@ -58,7 +59,7 @@ async def lane_parts(
         gate = await stack.enter_async_context(policy())
         records = await LaneStream.open(url, topology, opened.store_id, limits, bounds, reclaim=reclaim)
         stack.push_async_callback(records.close)
-        yield ControlLane(plan, records, opened, LaneShape(plan, limits), gate)
+        yield ControlLane(plan, records, opened, LaneShape(plan, limits), gate, takes=takes)
 
 
 class LaneThread:

@@ -163,7 +163,7 @@ class Node:
 
     async def control(self, thread: str, body: bytes, seconds: float) -> Effect | Refused | int:
         """See `NodeView.control`."""
-        return await self._parts.lane.control(thread, body, seconds)
+        return await self._parts.lane.thread.control(thread, body, seconds)
 
     async def outcome(self, thread: str, sequence: int, seconds: float) -> Mapping[str, object] | None:
         """See `NodeView.outcome`."""

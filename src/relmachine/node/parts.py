@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,6 @@ from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
-from relmachine.hosts.lane import ControlLane
 from relmachine.hosts.lane_effects import OnEffect
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.pauses import Pauses
@@ -36,15 +35,13 @@ from relmachine.hosts.telemetry import Telemetry
 from relmachine.kernel.limits import Limits
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
-from relmachine.node.http import build_control_app
 from relmachine.node.interface import Interface
-from relmachine.node.lane import LaneThread, lane_parts
+from relmachine.node.lane_opening import LaneParts, open_lane
 from relmachine.node.run_parts import open_runs
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
-from relmachine.node.web import serving
-from relmachine.store.port import LaneStore
+from relmachine.store.file_order import FileOrder
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -77,7 +74,7 @@ class Parts:
     telemetry: Telemetry
     runner: Runner | None
     pauses: Pauses
-    lane: LaneThread
+    lane: LaneParts
     vital: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     http_url: str | None = None
 
@@ -131,12 +128,13 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     dispatcher = Dispatcher(stream.hints, host, limits, in_hand)
     stack.push_async_callback(dispatcher.close)
     stack.push_async_callback(stream.hints.close)  # before what is in hand goes back, lest it comes here again
-    lane = await _open_lane(stack, plan, settings, stream, store, grants, limits)
-    vital.append(asyncio.create_task(lane.ended(), name="control lane"))
+    asking = partial(_open_policy, machine=plan.machine, grants=grants, settings=settings)
+    lane = await open_lane(stack, plan, settings, stream, store, grants, limits, stream_bounds(settings), asking)
+    vital += [asyncio.create_task(one.ended(), name="control lane") for one in lane.vital]
     effects = OnEffect(stages.hot, pauses, host)
     if runs.runner is not None:
         effects.listeners.append(runs.runner.heard)
-    lane.listen(effects.heard, relay.gone)
+    lane.thread.listen(effects.heard, relay.gone)
     return Parts(
         plan,
         store,
@@ -209,7 +207,9 @@ async def _open_policy(
 async def _open_store(settings: Settings, plan: Plan) -> SqliteStore | RqliteStore:
     """The replicated store when the node is told of its servers, else a file of its own."""
     if not settings.store_urls:
-        return SqliteStore.open(settings.data_dir / STORE_FILE, plan, settings.limits)
+        path = settings.data_dir / STORE_FILE
+        order = FileOrder(path) if settings.control_lane == "process" else None
+        return SqliteStore.open(path, plan, settings.limits, order)
     from relmachine.store.rqlite.store import RqliteStore  # its client comes with the extra "cluster"
 
     return await RqliteStore.open(settings.store_urls, plan, settings.limits, settings.rqlite_bounds)
@@ -239,48 +239,6 @@ async def _open_host(
     )
     stack.push_async_callback(host.close)
     return host
-
-
-async def _open_lane(
-    stack: contextlib.AsyncExitStack,
-    plan: Plan,
-    settings: Settings,
-    stream: NatsStream,
-    store: SqliteStore | RqliteStore,
-    grants: Grants | None,
-    limits: Limits,
-) -> LaneThread:
-    """The control lane on parts of its own. A store in a file is one for all threads; it has a lane of its own."""
-
-    @contextlib.asynccontextmanager
-    async def own_store() -> AsyncGenerator[LaneStore]:
-        if isinstance(store, SqliteStore):
-            with contextlib.closing(store.lane()) as lane:
-                yield lane
-        else:
-            opened = await _open_store(settings, plan)
-            try:
-                yield opened
-            finally:
-                await opened.close()
-
-    @contextlib.asynccontextmanager
-    async def own_policy() -> AsyncGenerator[PolicyGate]:
-        async with contextlib.AsyncExitStack() as inner:
-            yield await _open_policy(inner, plan.machine, grants, settings)
-
-    def opening() -> contextlib.AbstractAsyncContextManager[ControlLane]:
-        reclaim = not settings.store_urls
-        bounds = stream_bounds(settings)
-        return lane_parts(plan, limits, stream.address, stream.topology, bounds, own_store, own_policy, reclaim=reclaim)
-
-    def served(lane: ControlLane) -> contextlib.AbstractAsyncContextManager[str]:
-        app = build_control_app(lane, plan, limits)
-        return serving(app, settings.http_host, settings.control_port)
-
-    lane = await LaneThread.start(opening, served if settings.http else None)
-    stack.push_async_callback(lane.close)
-    return lane
 
 
 async def _open_server(

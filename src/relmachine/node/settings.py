@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8000, ge=0, le=65535)
     """0 takes a free port."""
 
+    control_lane: Literal["thread", "process"] = "thread"
+    """Where the control lane works: in a thread of the node, or in a process of its own, as `relm dev` and `relm up`
+    have it: that one answers under a flood of steps as it does without (docs/control.md)."""
+
     control_port: int = Field(default=0, ge=0, le=65535)
     """Where the control lane is served by itself, beside `http_port`; 0 takes a free port."""
 

@@ -35,7 +35,7 @@ from relmachine.store.sqlite_lane import SqliteLane, SqliteLaneStore
 from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
 from relmachine.store.sqlite_still import still
 from relmachine.store.tables import RUN_DRAFTS, insert_statement
-from relmachine.store.write_order import WriteOrder
+from relmachine.store.write_order import Order, WriteOrder
 from relmachine.store.writing import Writer
 
 STEPS_PER_TRANSACTION_MAX = 64
@@ -80,17 +80,17 @@ class SqliteReading:
 class SqliteStore(SqliteReading):
     """Adapter of `store.port.Store`. Many may be open on one file, in one process or several."""
 
-    def __init__(self, path: Path, writer: Writer) -> None:
+    def __init__(self, path: Path, writer: Writer, order: Order) -> None:
         super().__init__(path, writer.limits)
         self._writer = writer
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
-        self._order = WriteOrder()
+        self._order = order
         self._lane = SqliteLane(path, self._order)
         self._controlling = ThreadPoolExecutor(1, thread_name_prefix="store-control")
 
     @classmethod
-    def open(cls, path: Path, plan: Plan, limits: Limits | None = None) -> SqliteStore:
-        """The store at `path`, created when there is none.
+    def open(cls, path: Path, plan: Plan, limits: Limits | None = None, order: Order | None = None) -> SqliteStore:
+        """The store at `path`, created when there is none. `order` is among the writers of this process, if not given.
 
         Errors: `store_machine_mismatch` when it belongs to another machine or other laws, `store_schema_future` when
         a newer relmachine wrote it, `unreachable` when the file cannot be used.
@@ -98,7 +98,7 @@ class SqliteStore(SqliteReading):
         connection = connect_writer(path)
         try:
             settle_schema(connection, path, plan)
-            return cls(path, Writer(connection, plan, limits or Limits()))
+            return cls(path, Writer(connection, plan, limits or Limits()), order or WriteOrder())
         except BaseException:
             connection.close()
             raise

@@ -14,13 +14,13 @@ from relmachine.store.lane import BEGIN, CONFLICT, EFFECTS, TAKE, effects_of, pa
 from relmachine.store.port import Table
 from relmachine.store.selecting import connect_reader, select
 from relmachine.store.sqlite_opening import connect_writer, refusal, unreachable
-from relmachine.store.write_order import WriteOrder
+from relmachine.store.write_order import Order
 
 
 class SqliteLane:
     """Writes effects; used by one thread at a time."""
 
-    def __init__(self, path: Path, order: WriteOrder) -> None:
+    def __init__(self, path: Path, order: Order) -> None:
         self._path, self._order = path, order
         self._connection = connect_writer(path)
 
@@ -59,7 +59,7 @@ class SqliteLaneStore:
     does, and records that come meanwhile go together next.
     """
 
-    def __init__(self, path: Path, store_id: str, limits: Limits, order: WriteOrder) -> None:
+    def __init__(self, path: Path, store_id: str, limits: Limits, order: Order) -> None:
         self.store_id = store_id
         self._path, self._limits = path, limits
         self._lane, self._reader = SqliteLane(path, order), connect_reader(path)

@@ -1,10 +1,23 @@
-"""Who writes to a file next: control goes before data. For the writers of one process; SQLite orders processes."""
+"""Who writes to a file next: control goes before data. For the writers of one process; `file_order` for several."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Order(Protocol):
+    """Who writes next: `WriteOrder` within a process, `FileOrder` among several."""
+
+    def urgent(self) -> AbstractContextManager[None]:
+        """Hold the place of a writer, before all that are not urgent."""
+        ...
+
+    def ordinary(self) -> AbstractContextManager[None]:
+        """Hold the place of a writer, behind whoever is urgent."""
+        ...
 
 
 class WriteOrder:
