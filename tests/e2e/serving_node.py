@@ -57,14 +57,14 @@ class ServingNode:
 
 
 @contextlib.contextmanager
-def serving_node(machine: Machine, folder: Path) -> Iterator[ServingNode]:
+def serving_node(machine: Machine, folder: Path, **given: Any) -> Iterator[ServingNode]:
     """Start a node with its data in `folder`; stop it when the block ends."""
     ready, stop = threading.Event(), asyncio.Event()
     found: list[ServingNode] = []
     failed: list[BaseException] = []
 
     async def life() -> None:
-        settings = Settings(data_dir=folder, http_port=0)
+        settings = Settings(data_dir=folder, http_port=0, **given)
         async with Node.running(machine, settings) as node:
             url = node.context(running=True).http_url
             assert url is not None

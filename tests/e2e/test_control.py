@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
+import psutil
 import pytest
 from fastmcp import Client
 from typer.testing import CliRunner
@@ -24,14 +28,19 @@ from tests.e2e.serving_node import ServingNode, serving_node, small_machine
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("control")
+@pytest.fixture(scope="module", params=["thread", "process"])
+def lane_in(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def serving(folder: Path) -> Iterator[ServingNode]:
-    with serving_node(small_machine(), folder) as node:
+def folder(tmp_path_factory: pytest.TempPathFactory, lane_in: str) -> Path:
+    return tmp_path_factory.mktemp(f"control-{lane_in}")
+
+
+@pytest.fixture(scope="module")
+def serving(folder: Path, lane_in: str) -> Iterator[ServingNode]:
+    with serving_node(small_machine(), folder, control_lane=lane_in) as node:
         yield node
 
 
@@ -146,3 +155,27 @@ def test_the_store_verifies_after_all_that(serving: ServingNode) -> None:
     report = serving.run(verify(serving.node.store))
     assert report.fault is None, report.fault
     assert report.counts["control_effects"] > 10
+
+
+def test_a_lane_whose_process_is_killed_is_there_again(serving: ServingNode, lane_in: str) -> None:
+    if lane_in == "thread":
+        return  # it ends with its node
+    publish(serving, "survives", "receive", "s1")
+    (lane_process,) = [pid for pid in serving.node.pids() if pid in children_named("lane_child")]
+    os.kill(lane_process, signal.SIGKILL)
+    control = serving.node.context(running=True).control_url
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            told = httpx.post(
+                f"{control}/threads/survives/control", json={"record": "cancel", "reason": "x"}, timeout=30
+            )
+            break
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+    assert told.json()["outcome"] == "applied", told.text
+    assert serving.node.context(running=True).control_url == control
+
+
+def children_named(word: str) -> set[int]:
+    return {child.pid for child in psutil.Process().children() if word in " ".join(child.cmdline())}

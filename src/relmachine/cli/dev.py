@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +61,7 @@ def dev(
         nats_urls=nats,
         stream_sync=None if sync is None else sync.value,
         grants=grants,
+        control_lane=None if "RELM_CONTROL_LANE" in os.environ else "process",
     )
     declared = load(machine)
     loading.load(given)

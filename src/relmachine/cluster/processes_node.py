@@ -72,4 +72,5 @@ def node_environment(site: Site, name: str) -> dict[str, str]:
         "RELM_HTTP_PORT": str(ports["http"]),
         "RELM_REPLICAS": str(max(1, site.spec.count(Kind.NATS))),
         "RELM_HTTP": "true",
+        "RELM_CONTROL_LANE": "process",
     }

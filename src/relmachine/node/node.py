@@ -97,9 +97,10 @@ class Node:
         return self._parts.stream
 
     def pids(self) -> list[int]:
-        """Processes of this node: itself, and the stream server when it started one."""
-        server = self._parts.server
-        return [os.getpid()] + ([server.pid] if server is not None and server.running else [])
+        """Processes of this node: itself, and those of the stream server and the control lane where it started them."""
+        server, lane = self._parts.server, self._parts.lane.process
+        others = [server.pid if server is not None and server.running else None, None if lane is None else lane.pid]
+        return [os.getpid(), *(pid for pid in others if pid is not None)]
 
     def addresses(self) -> dict[str, str]:
         """Where people and programs reach it."""
