@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 from relmachine.store.file_order import FileOrder
@@ -50,20 +49,17 @@ def test_the_urgent_one_waits_for_one_transaction_at_most(tmp_path: Path) -> Non
     order = FileOrder(log)
     log.touch()
     between: list[int] = []
-    with ExitStack() as stack:
-        writers = [stack.enter_context(started(WRITER, log, end)) for _ in range(3)]
-        for writer in writers:
-            told(writer)
+    with started(WRITER, log, end) as writer:
+        told(writer)
         while not log.read_text():
             pass
-        for _ in range(50):
+        while log.read_text().count("data") < 200:
             before = log.read_text().count("data")
             with order.urgent():
                 between.append(log.read_text().count("data") - before)
         end.touch()
-    # The one that writes, and those that had come past the gate before it was closed.
-    assert max(between) <= 1 + len(writers)
-    assert log.read_text().count("data") > sum(between), "the writers wrote all the while"
+    # The transaction that runs, one that had come past the gate before it was closed, and one that won the gate.
+    assert max(between) <= 3, between
 
 
 def test_one_that_dies_holds_nothing(tmp_path: Path) -> None:
