@@ -19,11 +19,12 @@ print("ready", flush=True)
 sys.stdin.readline()
 while not path.exists():
     with order.ordinary(), open(sys.argv[1], "a") as log:
-        log.write("data\\n")
+        log.write("begun\\n")
         log.flush()
         until = time.perf_counter() + 0.002
         while time.perf_counter() < until:
             pass
+        log.write("data\\n")
 """
 HOLDER = """
 import sys
@@ -61,7 +62,9 @@ def test_the_urgent_one_waits_for_one_transaction_at_most(tmp_path: Path) -> Non
         while log.read_text().count("data") < 200:
             before = log.read_text().count("data")
             with order.urgent():
-                between.append(log.read_text().count("data") - before)
+                found = log.read_text()
+                assert found.count("begun") == found.count("data"), "nobody is in the middle of a transaction"
+                between.append(found.count("data") - before)
         end.touch()
     # The transaction that runs. More only where this process was not given the processor before it could ask.
     assert median(between) <= 1, between
