@@ -1,8 +1,8 @@
 """Who writes to a file next, among processes.
 
-SQLite itself lets a process that waits try again now and then, beside one that never pauses. A lock of the kernel's wakes
-it as soon as the file is free, and a process that dies holds none. Nobody is put before others: whoever waits has the
-place after the transaction that runs, since the writer that ends it has to ask anew.
+SQLite itself lets a process that waits try again now and then, beside one that never pauses. A lock of the kernel's
+wakes it as soon as the file is free, and a process that dies holds none. Nobody is put before others: whoever waits has
+the place after the transaction that runs, since the writer that ends it has to ask anew.
 """
 
 from __future__ import annotations

@@ -59,13 +59,15 @@ def test_the_urgent_one_waits_for_one_transaction_at_most(tmp_path: Path) -> Non
         told(writer)
         while not log.read_text():
             pass
-        while log.read_text().count("data") < 200:
-            before = log.read_text().count("data")
-            with order.urgent():
-                found = log.read_text()
-                assert found.count("begun") == found.count("data"), "nobody is in the middle of a transaction"
-                between.append(found.count("data") - before)
-        end.touch()
+        try:
+            while log.read_text().count("data") < 200:
+                before = log.read_text().count("data")
+                with order.urgent():
+                    found = log.read_text()
+                    assert found.count("begun") == found.count("data"), "nobody is in the middle of a transaction"
+                    between.append(found.count("data") - before)
+        finally:
+            end.touch()
     # The transaction that runs. More only where this process was not given the processor before it could ask.
     assert median(between) <= 1, between
 
