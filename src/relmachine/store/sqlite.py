@@ -164,6 +164,7 @@ class SqliteStore(SqliteReading):
                 with self._order.ordinary():
                     stale |= self._writer.commit(group, sent)
                 sent = ()
+            self._writer.tidy()
             return stale
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error

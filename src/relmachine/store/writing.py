@@ -21,6 +21,9 @@ from relmachine.store.turn_rows import HEADS, Head, begin_rows, content_rows, fe
 
 _FIBERS_KNOWN_MAX = 65_536
 
+STEPS_PER_CHECKPOINT = 2_000
+"""Steps whose rows wait in the log, some 16 MiB of pages, before they are moved into the file."""
+
 _MOVE = "UPDATE threads SET head = ?, epoch = ?, seq = ?, state = ? WHERE thread = ?"
 _SENT = "DELETE FROM outbox WHERE seq = ? AND kind = ? AND thread = ?"
 _WRITTEN = "SELECT field, value FROM thread_contributions WHERE thread = ? ORDER BY seq, place"
@@ -35,6 +38,7 @@ class Writer:
     plan: Plan
     limits: Limits
     _fibers_known: set[str] = field(default_factory=set[str])
+    _written: int = 0
 
     def commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
         """Write what is not stale, durably; returns the threads that are stale.
@@ -53,12 +57,22 @@ class Writer:
                     continue
                 raise
             self._remember(fibers)
+            self._written += sum(len(proposal.receipts) for proposal in proposals)
             return {proposal.before.thread for proposal in proposals} - fresh
         raise RelmError(
             Code.LIMIT_EXCEEDED,
             "the threads move faster than this commit can follow: decide again",
             commit_attempts_max=self.limits.commit_attempts_max,
         )
+
+    def tidy(self) -> None:
+        """Move what commits left in the log into the file, now and then: between commits, so that nobody waits for it.
+
+        A log that somebody still reads is moved as far as that lets it, and the rest next time.
+        """
+        if self._written >= STEPS_PER_CHECKPOINT:
+            self._written = 0
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _write(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> tuple[set[str], set[str]]:
         """The threads that are not stale, and the fibers written."""
