@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from relmachine.cli import demo
+from relmachine.cli import demo_permit
 from relmachine.cli.app import app
 from tests import permit
 
@@ -28,12 +28,12 @@ def test_every_figure_matches() -> None:
 
 
 def test_a_figure_that_differs_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = str(json.loads((permit.FOLDER / "expected.json").read_text())["sample"])
+    content = json.loads((permit.FOLDER / "expected.json").read_text())
 
-    def expected(folder: Path) -> tuple[Mapping[str, object], str]:
-        return {**permit.expected(), "histories": 70}, sample
+    def expected(folder: Path) -> Mapping[str, object]:
+        return {**content, "figures": {**content["figures"], "histories": 70}}
 
-    monkeypatch.setattr(demo, "_expected", expected)
+    monkeypatch.setattr(demo_permit, "expected", expected)
     run = CliRunner().invoke(app, ["demo", "--once"])
     assert run.exit_code == 1, run.output
     assert "Not every figure is as expected." in run.output
