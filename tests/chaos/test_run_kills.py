@@ -25,7 +25,7 @@ def test_a_durable_run_goes_on_and_any_other_begins_again(tmp_path: Path, monkey
     try:
         cluster.start_node()
         for step in RUNS:
-            event = {"specversion": "1.0", "source": "test", "id": step, "type": step, "data": {}}
+            event: dict[str, object] = {"specversion": "1.0", "source": "test", "id": step, "type": step, "data": {}}
             assert httpx.post(f"{url(cluster)}/threads/{step}/steps", json=event).status_code == 202
         wait_until(lambda: {"durable second", "plain second"} <= set(asked(tmp_path)), "both to wait for an answer")
         assert rows(cluster, "SELECT thread, place FROM run_drafts") == [("durable", 0)]

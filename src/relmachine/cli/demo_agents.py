@@ -23,14 +23,14 @@ SECONDS_MAX = 900.0
 """How long the agents may take: a real model needs more than rules do."""
 
 LINE = "2026-03-01T09:14:07Z ERROR checkout: cannot write /data/orders.db: no space left on device"
+ASKED, CHECK, LAST = "hypothesise", "verify", "file_report"
 INCIDENT: tuple[tuple[str, str, Mapping[str, object]], ...] = (
     ("monitor", "observe", {"service": "checkout", "symptom": "orders fail with status 500", "line": LINE}),
     ("monitor", "measure", {"disk_used": 0.99, "error_rate": 0.12, "minutes_since_deploy": 2880}),
-    ("ada", "hypothesise", {}),
+    ("ada", ASKED, {}),
 )
 """Who publishes which step. All others are proposed by steps."""
 
-LAST = "file_report"
 CONTESTED_BY, CONTEST, REASON = "grace", "contest_cause", {"reason": "that disk has been full for a year"}
 PROPOSED, CONFIRMED = "cause_proposed", "cause_confirmed"
 
@@ -45,8 +45,8 @@ async def show(node: Node, machine: Machine, folder: Path, console: Console) -> 
     figures: dict[str, object] = {}
     try:
         async with asyncio.timeout(SECONDS_MAX), telling(node, thread, console) as story:
-            await _work(story, console, figures)
-            await _contest(story, console, figures)
+            if await _work(story, console, figures):
+                await _contest(story, console, figures)
             figures["steps"], figures["passes"] = story.counts(), await story.passes()
     except TimeoutError:
         sentence = f"the agents did not finish within {SECONDS_MAX:.0f} s: look at the model that they ask"
@@ -59,16 +59,23 @@ async def show(node: Node, machine: Machine, folder: Path, console: Console) -> 
     return Shown(figures, wanted, {"thread": thread})
 
 
-async def _work(story: Story, console: Console, figures: dict[str, object]) -> None:
+async def _work(story: Story, console: Console, figures: dict[str, object]) -> bool:
+    """Whether the check confirmed what the model said."""
     console.print(f"[bold]An incident: {story.thread}[/]")
     for principal, step, data in INCIDENT:
         await story.publish(principal, step, data)
-    await story.until(LAST)
+    if await story.until(ASKED):
+        if not await story.proposed_by(ASKED):  # a real model may forget to
+            await story.publish("ada", CHECK, {})
+        await story.until(LAST)
     console.print("[bold]What the claims are worth[/]")
-    figures["before the contest"] = await story.stand()
-    console.print(
-        f"A model said {PROPOSED}: it holds, and stays open for ever. A check says {CONFIRMED}: that settled."
-    )
+    figures["before the contest"] = claims = await story.stand()
+    if claims[CONFIRMED] != "settled":
+        console.print("[bold red]The check did not confirm what the model said.[/]")
+        return False
+    console.print(f"A model said {PROPOSED}: that holds, and stays open for ever.")
+    console.print(f"A check says {CONFIRMED}: that settled.")
+    return True
 
 
 async def _contest(story: Story, console: Console, figures: dict[str, object]) -> None:

@@ -47,14 +47,17 @@ class Story:
         head = {"specversion": "1.0", "source": _SOURCE, "id": f"{self.thread}/{len(self._principals)}", "type": step}
         await self._node.submit(self.thread, [orjson.dumps({**head, "principal": principal, "data": data})])
 
-    async def until(self, step: str) -> None:
-        """Tell what happens until `step` is decided, or any step is refused."""
+    async def until(self, step: str) -> bool:
+        """Tell what happens until `step` is committed; False when a step is refused before."""
         async for message in self._journal:
             outcomes = cast("list[dict[str, object]]", orjson.loads(message.body)["outcomes"])
             for outcome in outcomes:
                 await self._tell(outcome)
-            if any(found["outcome"] == "refused" or _decides(found, step) for found in outcomes):
-                return
+            if any(found["outcome"] == "refused" for found in outcomes):
+                return False
+            if any((found["step"], found["outcome"]) == (step, "committed") for found in outcomes):
+                return True
+        raise AssertionError("a feed is followed for as long as it is read")
 
     def counts(self) -> dict[str, int]:
         """How many steps were committed and refused."""
@@ -63,6 +66,10 @@ class Story:
     async def passes(self) -> dict[str, str]:
         """What each pass of the runs of a step decided, by step."""
         return {run.step: " ".join(item.decision for item in run.passes) for run in await self._runs()}
+
+    async def proposed_by(self, step: str) -> int:
+        """How many steps the runs of a step proposed."""
+        return sum(run.follow_ups for run in await self._runs() if run.step == step)
 
     async def stand(self) -> dict[str, str]:
         """Print where the claims stand, and why; give where."""
@@ -125,10 +132,6 @@ class Story:
         from relmachine.cli.output import cell
 
         self._console.print(cell(line), soft_wrap=True)
-
-
-def _decides(outcome: Mapping[str, object], step: str) -> bool:
-    return outcome["step"] == step and outcome["outcome"] in _ENDS
 
 
 def _gist(item: PassLine) -> str:

@@ -9,7 +9,7 @@ from relmachine.store.port import Reads
 
 _ATTEMPTS = """
 SELECT r.seq, r.step, a.attempt, a.at_seq, a.reason, a.said ->> '$.usage.model_calls', a.said ->> '$.usage.tool_calls',
-  a.said ->> '$.usage.tokens'
+  a.said ->> '$.usage.tokens', json_array_length(a.said, '$.follow_ups')
 FROM run_answers a JOIN runs r ON r.thread = a.thread AND r.seq = a.seq
 WHERE a.thread = ? ORDER BY a.at_seq
 """
@@ -32,7 +32,10 @@ class PassLine:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One attempt of a run that was answered: the sequences of its request and of its answer, and why it ended."""
+    """One attempt of a run that was answered: the sequences of its request and of its answer, and why it ended.
+
+    `follow_ups` counts the steps that it proposed.
+    """
 
     request: int
     step: str
@@ -42,6 +45,7 @@ class RunLine:
     model_calls: int
     tool_calls: int
     tokens: int
+    follow_ups: int
     passes: tuple[PassLine, ...]
 
 
@@ -53,6 +57,6 @@ async def run_lines(store: Reads, thread: str) -> list[RunLine]:
         passes.setdefault((request, attempt), []).append(PassLine(*rest))  # pyright: ignore[reportArgumentType]
     found: list[RunLine] = []
     for row in (await store.select(_ATTEMPTS, (thread,))).rows:
-        values = cast("tuple[int, str, int, int, str, int, int, int]", row)
+        values = cast("tuple[int, str, int, int, str, int, int, int, int]", row)
         found.append(RunLine(*values, tuple(passes.get((values[0], values[2]), ()))))
     return found
