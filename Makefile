@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 UV     := $(shell command -v uv 2>/dev/null)
 ARGS   ?=
 
-.PHONY: setup servers demo test mutations tables test-cluster test-compose verify bench bench-cluster docs lock clean
+.PHONY: setup servers demo demo-agents test mutations tables test-cluster test-compose verify bench bench-cluster docs lock clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,9 @@ servers: setup  ## the servers of a cluster, built into the user's cache folder;
 
 demo: setup  ## the permit log through a real node; ARGS=--once ends by itself
 	$(VENV)/bin/relm demo $(ARGS)
+
+demo-agents: setup  ## three agents at an incident, without a network; ARGS=--once ends by itself
+	$(VENV)/bin/relm demo --agents $(ARGS)
 
 test: setup  ## the suite but for what needs a machine of its own; builds the servers that it can, once
 	@echo "left out: whole clusters (make test-cluster) and containers (make test-compose)"

@@ -28,17 +28,20 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLI
 
 
 class Cluster:
-    """One node's folder, the node process on it and a publisher process that replays the permit log through it."""
+    """One node's folder, the node process on it and a publisher process that replays the permit log through it.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Without a publisher the node may run another machine.
+    """
+
+    def __init__(self, folder: Path, machine: Path = permit.YAML) -> None:
+        self.folder, self.machine = folder, machine
         self.log = (folder / "processes.log").open("ab")
         self.node: subprocess.Popen[bytes] | None = None
         self.publisher: subprocess.Popen[bytes] | None = None
 
     def start_node(self) -> None:
         """Start the node and wait until it says where it is."""
-        self.node = self._spawn("dev", str(permit.YAML), "--data", str(self.folder / "data"), "--port", "0")
+        self.node = self._spawn("dev", str(self.machine), "--data", str(self.folder / "data"), "--port", "0")
         node = self.node
         wait_until(lambda: node.poll() is not None or self._context_pid() == node.pid, "the node to be ready")
         assert node.poll() is None, f"the node ended: {(self.folder / 'processes.log').read_text()[-2000:]}"

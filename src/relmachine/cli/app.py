@@ -27,6 +27,7 @@ from relmachine.cli.thread_watch import watch
 from relmachine.cli.up import up
 from relmachine.cli.usage import Commands
 from relmachine.cli.verify import verify
+from relmachine.cli.why import why
 from relmachine.version import __version__
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ for run in (fork, merge, watch, cancel, pause, resume, close, budget):
     threads.command()(run)
 app.add_typer(threads, name="thread")
 app.command()(section)
+app.command()(why)
 app.add_typer(rejected, name="rejected")
 app.add_typer(obstructions, name="obstructions")
 app.command()(up)

@@ -1,10 +1,12 @@
-"""`relm demo`: the permit log through a real node, every figure beside what it must be, and a case to look at."""
+"""`relm demo`: an example through a real node, every figure beside what it must be, and something to look at."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -15,17 +17,39 @@ from relmachine.cli.options import JsonOption
 from relmachine.errors import Code, RelmError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from rich.console import Console
 
-    from relmachine.cli.thread import ThreadView
+    from relmachine.machine.machine import Machine
     from relmachine.node.node import Node
-    from relmachine.node.replay import Replayed
     from relmachine.node.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a demo found: its figures, what they must be, and what else there is to tell in JSON."""
+
+    figures: Mapping[str, object]
+    expected: Mapping[str, object]
+    rest: Mapping[str, object]
+
+    @property
+    def matched(self) -> bool:
+        """Whether every figure is as expected."""
+        from relmachine.cli.figures import matches
+
+        return matches(self.figures, self.expected)
+
+
+Show = Callable[["Node", "Machine", Path, "Console"], Awaitable[Shown]]
+"""Shows an example, whose folder is given, on a node that runs its machine."""
 
 
 @command
 def demo(
     *,
+    agents: Annotated[
+        bool, typer.Option("--agents", help="Three agents work an incident, instead of the permit log.")
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="End by itself; exit 0 only when every figure matches.")] = False,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="Data folder to keep. [default: a temporary one]")
@@ -35,88 +59,62 @@ def demo(
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay the permit log, compare every figure, show a case; then serve until Ctrl-C."""
+    """Replay the permit log, or let agents work; compare every figure; then serve until Ctrl-C."""
+    from relmachine.cli import demo_agents, demo_permit
     from relmachine.cli.serving import serve, settings
 
-    folder = _permit_folder()
+    folder, show = _example("triage" if agents else "permit"), (demo_agents if agents else demo_permit).show
     with contextlib.ExitStack() as stack:
         if data is None:
             temporary = tempfile.TemporaryDirectory(prefix="relm-demo-", ignore_cleanup_errors=True)
             data = Path(stack.enter_context(temporary))
         given = settings(data_dir=data, http_port=port)
-        matched = serve(lambda: _demonstrate(folder, given, once=once, as_json=as_json))
+        matched = serve(lambda: _demonstrate(folder, show, given, once=once, as_json=as_json))
     if not matched:
         raise typer.Exit(Exit.FAILED)
 
 
-def _permit_folder() -> Path:
-    folder = Path(__file__).resolve().parents[3] / "examples" / "permit"
+def expected(folder: Path) -> Mapping[str, object]:
+    """What the example says must come out."""
+    import orjson
+
+    return cast("dict[str, object]", orjson.loads((folder / "expected.json").read_bytes()))
+
+
+def _example(name: str) -> Path:
+    folder = Path(__file__).resolve().parents[3] / "examples" / name
     if not folder.is_dir():
-        raise RelmError(Code.NOT_FOUND, "run the demo from a clone of the repository: it has the log", path=str(folder))
+        sentence = "run the demo from a clone of the repository: it has the example"
+        raise RelmError(Code.NOT_FOUND, sentence, path=str(folder))
     return folder
 
 
-async def _demonstrate(folder: Path, settings: Settings, *, once: bool, as_json: bool) -> bool:
+async def _demonstrate(folder: Path, show: Show, settings: Settings, *, once: bool, as_json: bool) -> bool:
     """Whether every figure is as expected."""
-    from relmachine.cli.figures import matches
-    from relmachine.cli.replay import through
+    from relmachine.cli.output import out, print_json
     from relmachine.cli.serving import until_stopped
-    from relmachine.cli.thread import thread_view
-    from relmachine.ingest.steps import survey
     from relmachine.machine.loader import load
     from relmachine.node.node import Node
 
-    machine = load(folder / "permit.py")  # the form whose Process steps compute, so that closures run too
-    log = survey(machine, folder / "receipt.xes.gz")
-    expected, sample = _expected(folder)
+    # The form whose Process steps compute, so that closures run too.
+    machine, console = load(folder / f"{folder.name}.py"), out()
+    console.quiet = as_json
     async with Node.running(machine, settings) as node:
-        replayed = await through(node, machine, log)
-        matched = matches(replayed.figures, expected)
-        view = await thread_view(node.store, sample)
+        shown = await show(node, machine, folder, console)
         if as_json:
-            _print_json(node, replayed, expected, view)
-        else:
-            _print(node, replayed, expected, view, once=once)
+            told = {"ok": shown.matched, "figures": shown.figures, "expected": shown.expected}
+            print_json({**told, **shown.rest, "addresses": node.addresses()})
+        _conclude(console, node, matched=shown.matched, once=once)
         if not once:
             sys.stdout.flush()
             await until_stopped(node.failed())
-    return matched
+    return shown.matched
 
 
-def _expected(folder: Path) -> tuple[Mapping[str, object], str]:
-    """The figures that the log must give, and the case to show."""
-    import orjson
-
-    content = cast(dict[str, object], orjson.loads((folder / "expected.json").read_bytes()))
-    return cast(dict[str, object], content["figures"]), str(content["sample"])
-
-
-def _print_json(node: Node, replayed: Replayed, expected: Mapping[str, object], view: ThreadView) -> None:
-    from relmachine.cli.figures import matches
-    from relmachine.cli.output import print_json
-
-    print_json(
-        {
-            "ok": matches(replayed.figures, expected),
-            "figures": replayed.as_json(),
-            "expected": expected,
-            "sample": view.as_json(),
-            "addresses": node.addresses(),
-        }
-    )
-
-
-def _print(node: Node, replayed: Replayed, expected: Mapping[str, object], view: ThreadView, *, once: bool) -> None:
-    from relmachine.cli.figures import figures_table, matches
-    from relmachine.cli.output import out
+def _conclude(console: Console, node: Node, *, matched: bool, once: bool) -> None:
     from relmachine.cli.serving import print_addresses
 
-    console = out()
-    console.print("[bold]The receipt log, replayed[/]")
-    console.print(figures_table(replayed.as_json(), expected))
-    console.print("[bold]One of its cases[/]")
-    view.print_on(console)
-    if matches(replayed.figures, expected):
+    if matched:
         console.print("[bold green]Every figure is as expected.[/]")
     else:
         console.print("[bold red]Not every figure is as expected.[/]")

@@ -26,11 +26,11 @@ class Standings:
         """One object a claim: members as in `GET /threads/{thread}/why/{claim}`, and `superseded`."""
         return [{**asdict(line), "superseded": self.superseded.get(line.claim)} for line in self.claims]
 
-    def table(self) -> Table:
-        """One row a claim, what others rest on first."""
+    def table(self, title: str = "Claims") -> Table:
+        """One row a claim, in the order of `claims`."""
         from relmachine.cli.output import cell, table
 
-        made = table("claim", "standing", "why", title="Claims")
+        made = table("claim", "standing", "why", title=title)
         held = {line.claim: str(line.standing) for line in self.claims}
         for line in self.claims:
             made.add_row(line.claim, f"[{_STYLES[line.standing]}]{line.standing}[/]", cell(self._why(line, held)))
@@ -72,9 +72,13 @@ async def standings(store: Reads, thread: str) -> Standings:
     """How the claims stand in `thread` now. Errors: `not_found`."""
     from relmachine.store import reading
 
-    claims = await reading.standings(store, thread)
+    return Standings(await reading.standings(store, thread), await superseded(store, thread))
+
+
+async def superseded(store: Reads, thread: str) -> dict[str, int]:
+    """The sequences at which claims that had settled were superseded, as far as they did not settle again."""
     rows = cast(tuple[tuple[str, str, int], ...], (await store.select(_LAST_TRANSITIONS, (thread,))).rows)
-    return Standings(claims, {claim: sequence for claim, kind, sequence in rows if kind == "superseded"})
+    return {claim: sequence for claim, kind, sequence in rows if kind == "superseded"}
 
 
 def _touch(touch: TouchLine | None) -> str:

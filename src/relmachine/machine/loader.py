@@ -67,11 +67,14 @@ def _read(path: Path) -> str:
 
 
 def _module(path: Path) -> ModuleType:
-    """`path` imported under a name of its own. Annotations are resolved through `sys.modules`, so it stays there."""
+    """`path` imported under a name of its own. Annotations are resolved through `sys.modules`, so it stays there.
+
+    It is a package whose folder is its own, so that `from .beside import …` finds the files beside it.
+    """
     resolved = path.resolve()
     resolved.open("rb").close()  # what may not be read is no fault of the machine's
     name = f"relmachine_file_{resolved.stem}_{sha256(str(resolved).encode()).hexdigest()[:12]}"
-    spec = spec_from_file_location(name, resolved)
+    spec = spec_from_file_location(name, resolved, submodule_search_locations=[str(resolved.parent)])
     if spec is None or spec.loader is None:
         raise RelmError(Code.MACHINE_INVALID, "this file cannot be imported", path=str(path))
     module = module_from_spec(spec)

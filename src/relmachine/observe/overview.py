@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from relmachine.kernel.standing import effective, settled
+from relmachine.kernel.state import ThreadState
 from relmachine.observe import asking
 from relmachine.observe.answers_lag import Lag
 from relmachine.observe.port import NodeView
@@ -19,13 +21,18 @@ DEPTH_SPELT_OUT_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class ThreadRow:
-    """One thread as the page shows it."""
+    """One thread as the page shows it, with the names of its claims by where they stand.
+
+    `open` ones hold and may still be taken back, as a model's always are; `superseded` ones had settled, and fell.
+    """
 
     thread: str
     sequence: int
     depth: int
     normal_form: str
     settled: Sequence[str]
+    open: Sequence[str] = ()
+    superseded: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,9 @@ class Overview:
 async def overview(node: NodeView, figures: Mapping[str, object] | None) -> Overview:
     """What the page shows of `node` now."""
     status = node.status()
-    threads = [await _thread(node, line) for line in await reading.newest_threads(node.store, THREADS_SHOWN)]
+    newest = await reading.newest_threads(node.store, THREADS_SHOWN)
+    states = await node.store.states([line.thread for line in newest])
+    threads = [await _thread(node, line, states[line.thread]) for line in newest]
     rejections = [
         RejectionRow(item.thread, item.sequence, item.step, item.gate, item.code, item.sentence)
         for item in await reading.newest_rejections(node.store, REJECTIONS_SHOWN)
@@ -67,9 +76,17 @@ async def overview(node: NodeView, figures: Mapping[str, object] | None) -> Over
     return Overview(status, figures, threads, rejections, gates, await asking.lag_if_known(node))
 
 
-async def _thread(node: NodeView, line: reading.ThreadLine) -> ThreadRow:
+async def _thread(node: NodeView, line: reading.ThreadLine, state: ThreadState) -> ThreadRow:
     text = f"{line.depth} steps in {line.tier} tiers"
     if line.depth <= DEPTH_SPELT_OUT_MAX:
         text = await reading.normal_form(node.store, line.thread, line.sequence)
-    settled = await reading.settled(node.store, line.thread, line.sequence)
-    return ThreadRow(line.thread, line.sequence, line.depth, text, settled)
+    plan, now = node.plan, settled(node.plan, state.alive)
+    return ThreadRow(
+        line.thread,
+        line.sequence,
+        line.depth,
+        text,
+        settled=plan.claim_names(now),
+        open=plan.claim_names(effective(plan, state.alive) & ~now),
+        superseded=await reading.superseded(node.store, line.thread),
+    )

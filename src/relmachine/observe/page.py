@@ -6,20 +6,15 @@ HTML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
-from urllib.parse import quote
 
-from relmachine.kernel.thread_token import thread_label
-from relmachine.observe.answers_lag import Lag
+from relmachine.observe import page_lag, page_threads
 from relmachine.observe.html import document, section, table, text
-from relmachine.observe.overview import Overview, RejectionRow, ThreadRow
+from relmachine.observe.overview import Overview
 
 REFRESH_SECONDS = 5
 """How often the page loads itself again."""
-
-_LABEL_CHARACTERS_MAX = 80
-_CELL_CHARACTERS_MAX = 400
 
 _ROUTES = (
     ("/threads", "threads"),
@@ -39,11 +34,11 @@ def render(overview: Overview) -> str:
         f"{machine} · relmachine",
         f"<header><h1>{machine}</h1><span class='muted'>version {text(status.get('version', ''))}</span>"
         f"{_phase(status)}</header>{_links()}{_figures(overview.figures)}"
-        f"{section('Threads that moved last', _threads(overview.threads))}"
-        f"{section('Steps refused last', _rejected_by(overview.figures) + _rejections(overview.rejections))}"
+        f"{section('Threads that moved last', page_threads.threads(overview.threads))}"
+        f"{section('Steps refused last', _refused(overview))}"
         f'<div class="two">{section("Claims settled", _claims(overview.figures))}'
         f"{section('Gates', _gates(overview.gates))}</div>"
-        f"{section('Lag', _lanes(overview.lag) + _lagging(overview.lag))}"
+        f"{section('Lag', page_lag.lag(overview.lag))}"
         f"{section('Node', _node(status))}",
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">',
     )
@@ -117,89 +112,11 @@ def _each(total: float, count: float) -> str:
     return f"{total / count:,.1f}" if count else ""
 
 
-def _lanes(lag: Lag | None) -> str:
-    if lag is None:
-        return '<p class="muted">The stream does not answer.</p>'
-    return table(
-        ("lane", "#newest", "#waiting", "#undelivered", "#unacknowledged", "#oldest, s"),
-        (
-            (
-                text(lane.lane),
-                text(lane.newest),
-                _known(lane.waiting),
-                _known(lane.undelivered),
-                _known(lane.unacknowledged),
-                _known(lane.oldest_seconds),
-            )
-            for lane in lag.lanes
-        ),
-        "",
-    )
-
-
-def _lagging(lag: Lag | None) -> str:
-    if lag is None or not lag.threads:
-        return ""
-    return table(
-        ("label", "#behind", "#cursor", "#newest", "#oldest, s"),
-        (
-            (
-                _thread_link(line.thread),
-                text(line.behind),
-                _known(line.cursor),
-                text(line.newest),
-                _known(line.oldest_seconds),
-            )
-            for line in lag.threads
-        ),
-        "",
-    )
-
-
-def _known(value: float | None) -> str:
-    return "" if value is None else text(value)
-
-
-def _threads(threads: Sequence[ThreadRow]) -> str:
-    return table(
-        ("label", "#sequence", "#depth", "~normal form (steps of a tier commute)", "~settled", ">more"),
-        (
-            (
-                _thread_link(line.thread),
-                text(line.sequence),
-                text(line.depth),
-                f"<code>{text(_clipped(line.normal_form, _CELL_CHARACTERS_MAX))}</code>",
-                text(_clipped(", ".join(line.settled), _CELL_CHARACTERS_MAX)),
-                _thread_link(line.thread, "section") + " " + _thread_link(line.thread, "events"),
-            )
-            for line in threads
-        ),
-        "No thread yet: publish a step to <code>/threads/&lt;thread&gt;/steps</code>.",
-    )
-
-
-def _rejected_by(figures: Mapping[str, object] | None) -> str:
-    counts = _counts(figures, "rejected_by")
+def _refused(overview: Overview) -> str:
+    """How many were refused by each code, then the last of them."""
+    counts = _counts(overview.figures, "rejected_by")
     listed = ", ".join(f'<code class="bad">{text(code)}</code> {text(count)}' for code, count in counts.items())
-    return f"<p>{listed}</p>" if listed else ""
-
-
-def _rejections(rejections: Sequence[RejectionRow]) -> str:
-    return table(
-        ("label", "#sequence", "step", "gate", "code", "~sentence"),
-        (
-            (
-                _thread_link(line.thread),
-                text(line.sequence),
-                f"<code>{text(line.step)}</code>",
-                text(line.gate),
-                f'<code class="bad">{text(line.code)}</code>',
-                text(line.sentence),
-            )
-            for line in rejections
-        ),
-        "No step was refused.",
-    )
+    return (f"<p>{listed}</p>" if listed else "") + page_threads.rejections(overview.rejections)
 
 
 def _node(status: Mapping[str, object]) -> str:
@@ -215,13 +132,3 @@ def _value(value: object) -> str:
     if isinstance(value, str) and value.startswith(("http://", "https://")):
         return f'<a href="{text(value)}">{text(value)}</a>'
     return f"<code>{text(value)}</code>"
-
-
-def _thread_link(token: str, part: str = "") -> str:
-    shown = part or _clipped(thread_label(token), _LABEL_CHARACTERS_MAX)
-    path = f"/threads/{quote(token, safe='')}{'/' if part else ''}{part}"
-    return f'<a href="{text(path)}">{text(shown)}</a>'
-
-
-def _clipped(long: str, characters_max: int) -> str:
-    return long if len(long) <= characters_max else f"{long[:characters_max]}…"

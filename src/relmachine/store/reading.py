@@ -38,6 +38,7 @@ from relmachine.store.threads import (
     ThreadStanding,
     newest_threads,
     settled,
+    superseded,
     thread,
     threads,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "section",
     "settled",
     "standings",
+    "superseded",
     "thread",
     "threads",
     "threads_behind",

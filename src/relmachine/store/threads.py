@@ -17,10 +17,11 @@ FROM threads t
 _BY_NAME = f"{_COLUMNS} WHERE t.thread > ?2 ORDER BY t.thread LIMIT ?1"
 _NEWEST = f"{_COLUMNS} ORDER BY t.seq DESC LIMIT ?"
 _ONE = f"{_COLUMNS} WHERE t.thread = ?"
-_SETTLED = """
+# Where each claim went last: `newly` settled, or `superseded`.
+_LAST = """
 SELECT claim FROM (
   SELECT claim, kind, max(seq) FROM transitions WHERE thread = ? AND seq <= ? GROUP BY claim)
-WHERE kind = 'newly' ORDER BY claim
+WHERE kind = ? ORDER BY claim
 """
 _FIBER = "SELECT fiber_id, section_digest FROM histories WHERE history_id = ?"
 
@@ -78,8 +79,17 @@ async def thread(store: Reads, thread: str) -> ThreadStanding:
 
 async def settled(store: Reads, thread: str, at: At = None) -> list[str]:
     """The claims settled in the thread's history at `at`, sorted. Errors: `not_found`."""
+    return await _last(store, thread, at, "newly")
+
+
+async def superseded(store: Reads, thread: str, at: At = None) -> list[str]:
+    """The claims that had settled and are not in the thread's history at `at`, sorted. Errors: `not_found`."""
+    return await _last(store, thread, at, "superseded")
+
+
+async def _last(store: Reads, thread: str, at: At, kind: str) -> list[str]:
     point = await resolve(store, thread, at)
-    return [cast(str, row[0]) for row in (await store.select(_SETTLED, (thread, point.sequence))).rows]
+    return [cast(str, row[0]) for row in (await store.select(_LAST, (thread, point.sequence, kind))).rows]
 
 
 def _line(row: tuple[object, ...]) -> ThreadLine:

@@ -21,6 +21,7 @@ from relmachine.node.context import Context
 READING = [
     ["thread", "list"],
     ["thread", "show", "case 1"],
+    ["why", "case 1", "checked"],
     ["section", "case 1"],
     ["rejected", "list"],
     ["rejected", "show", "case 1", "4"],
@@ -49,6 +50,15 @@ def test_threads_are_listed_under_their_names(context: Path) -> None:
     assert (line["thread"], line["label"]) == ("case%201", "case 1")
     assert [line[name] for name in ("sequence", "depth", "tier", "rejections")] == [4, 3, 2, 1]
     assert ["case", "1", "3", "2", "1", "4", line["history"]] in _rows(_run(context, "thread", "list"))
+
+
+def test_why_a_claim_stands_is_told_with_what_it_rests_on(context: Path) -> None:
+    told = _json(context, "why", "case 1", "checked")
+    assert (told["claim"]["standing"], told["claim"]["asserted"]["step"]) == ("settled", "check")
+    assert [line["claim"] for line in told["rests_on"]] == ["received"]
+    rows = [row[:2] for row in _rows(_run(context, "why", "case 1", "checked"))]
+    assert rows.index(["checked", "settled"]) < rows.index(["received", "settled"])
+    assert _run(context, "why", "case 1", "nothing").exit_code == 3
 
 
 def test_a_thread_is_shown_as_tiers_with_what_is_settled_and_its_section(context: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from relmachine import Code, RelmError
+from relmachine.engine.tools.place import place_of
 from relmachine.machine.loader import load
 from relmachine.machine.plan import FieldType, Kind
 from relmachine.machine.report import Law
@@ -185,6 +188,24 @@ def test_a_mistake_in_a_module_teaches(tmp_path: Path, source: str, suffix: str,
         load(f"{module}{suffix}")
     assert caught.value.code is code
     assert lesson in caught.value.sentence
+
+
+def test_a_machine_imports_the_files_beside_it_and_so_does_a_process_of_its_tools(tmp_path: Path) -> None:
+    for folder, name in (("one", "first"), ("two", "second")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "beside.py").write_text(f"NAME = {name!r}\ndef say() -> str:\n    return NAME\n")
+        machine = tmp_path / folder / f"{folder}.py"
+        machine.write_text(
+            "from relmachine import Machine\nfrom .beside import NAME, say\nm = Machine(NAME)\n"
+            "def told() -> str:\n    return say()\nfirst, second = m.tool()(told), m.tool(trusted=False)(say)\n"
+        )
+        made = load(tmp_path / folder)
+        assert made.name == name, "folders do not mix, though their files have the same names"
+        for tool in made.declaration.tools.values():
+            place = place_of(tool.function)
+            assert place is not None
+            asked = f"from relmachine.engine.tools.place import function_at; print(function_at({place!r})())"
+            assert subprocess.check_output([sys.executable, "-c", asked], text=True) == f"{name}\n"
 
 
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from relmachine.observe.html import HEADERS
 from relmachine.observe.overview import Overview, RejectionRow, ThreadRow
 from relmachine.observe.page import render
 
-HOSTILE = [f"<script>alert({place})</script>'\"&" for place in range(17)]
+HOSTILE = [f"<script>alert({place})</script>'\"&" for place in range(19)]
 STATUS = {
     "phase": "READY",
     "machine": "permit",
@@ -17,7 +17,7 @@ STATUS = {
     "lag": {"journal": 0},
     "http": "http://127.0.0.1:8000",
 }
-THREAD = ThreadRow("case%201", 1234, 2, "(receive)(check note)", ["checked", "received"])
+THREAD = ThreadRow("case%201", 1234, 2, "(receive)(check note)", ["checked", "received"], ["noted"], ["sent"])
 REJECTION = RejectionRow("case%201", 7, "check", "laws", "requires", "publish receive first")
 
 
@@ -68,6 +68,13 @@ def test_it_shows_machine_phase_figures_threads_and_rejections() -> None:
         assert part in shown
 
 
+def test_the_claims_of_a_thread_stand_under_settled_open_and_superseded() -> None:
+    shown = page().words
+    titles = [shown.index(title) for title in ("settled", "open", "superseded")]
+    names = [shown.index(claims) for claims in ("checked, received", "noted", "sent")]
+    assert [place - titles[0] for place in titles] == [place - names[0] for place in names]
+
+
 def test_a_threads_links_lead_to_its_token() -> None:
     for part in ("", "/section", "/events"):
         assert ("a", "href", f"/threads/case%25201{part}") in page().attributes
@@ -92,7 +99,7 @@ def test_hostile_text_stays_text_everywhere() -> None:
     hostile = page(
         status={**STATUS, "machine": h[0], "version": h[1], "phase": h[2], h[3]: h[4], "lag": {h[5]: h[6]}},
         figures={h[7]: 1, "rejected_by": {h[8]: 2}, "settled_by_claim": {h[16]: 3}},
-        threads=[ThreadRow(quote(h[9]), 1, 1, h[10], [h[11]])],
+        threads=[ThreadRow(quote(h[9]), 1, 1, h[10], [h[11]], [h[17]], [h[18]])],
         rejections=[RejectionRow("t", 1, h[12], h[13], h[14], h[15])],
     )
     assert set(hostile.tags) == set(page().tags)

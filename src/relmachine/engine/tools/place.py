@@ -43,7 +43,7 @@ def _module(name: str, file: Path) -> ModuleType:
         spec = find_spec(name)
     if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == file:
         return importlib.import_module(name)
-    spec = spec_from_file_location(name, file)
+    spec = spec_from_file_location(name, file, submodule_search_locations=[str(file.parent)])  # as `machine.loader`
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} cannot be imported")
     module = sys.modules[name] = module_from_spec(spec)
