@@ -10,6 +10,7 @@ from relmachine.engine.turn import Engine
 from relmachine.hosts.control_merging import Merging
 from relmachine.hosts.control_rules import ControlRules
 from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.held_releasing import Releasing
 from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.round import Stages
 from relmachine.hosts.run_answering import Answering
@@ -73,6 +74,7 @@ def assemble(
     views = RunViews(plan, values)
     opening = Opening(plan, limits, store, gates.policy, gates.laws, views, bindings)
     answering = Answering(plan, limits, store, engine, gates.constraints, views, sightings)
+    releasing = Releasing(plan, store, engine, gates.constraints, values, sightings)
     return Stages(
         plan=plan,
         limits=limits,
@@ -86,7 +88,7 @@ def assemble(
         constraints=gates.constraints,
         relay=relay,
         controls=ControlTurns(plan, gates.shape, store, rules),
-        runs=RunTurns(plan, gates.shape, store, opening, answering),
+        runs=RunTurns(plan, gates.shape, store, opening, answering, releasing),
         sightings=sightings,
         runner=runner,
         telemetry=telemetry,

@@ -10,11 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from relmachine.errors import Code, RelmError
-from relmachine.machine.declaration import FieldTypeName, Member, ReducerName
+from relmachine.machine.declaration import FieldTypeName, Member, OnMissing, ReducerName
 from relmachine.machine.explicit import points_of
 from relmachine.machine.explicit_form import ExplicitFiberForm, RestrictionForm, explicit_of
 from relmachine.machine.explicit_rows import explicit_of_rows
-from relmachine.machine.machine import KindName, Machine
+from relmachine.machine.machine import KindName, Machine, Touches
 from relmachine.machine.plan import FieldType
 from relmachine.machine.report import Law
 
@@ -63,6 +63,8 @@ class StepForm(_Form):
     reads: _Names = []
     writes: dict[_Name, _Name] = {}
     payload: dict[_Name, MemberForm] = {}
+    on_missing: OnMissing = "refuse"
+    hold_seconds: float | None = None
 
 
 class XesForm(_Form):
@@ -145,6 +147,7 @@ def _machine(form: MachineForm, beside: Callable[[str], str]) -> Machine:
         machine.claim(name, requires=claim.requires)
     _declare_tables(machine, form, beside)
     for name, step in form.steps.items():
+        held: Touches = {} if step.hold_seconds is None else {"hold_seconds": step.hold_seconds}
         machine.step(
             name,
             kind=step.kind,
@@ -154,6 +157,8 @@ def _machine(form: MachineForm, beside: Callable[[str], str]) -> Machine:
             vetoes=step.vetoes,
             reads=step.reads,
             writes=step.writes,
+            on_missing=step.on_missing,
+            **held,
         )
     for one, other in form.independent:
         machine.independent(one, other)
