@@ -11,6 +11,7 @@ from relmachine.cli.compose import compose
 from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
 from relmachine.cli.down import down
+from relmachine.cli.held import held
 from relmachine.cli.nodes import nodes
 from relmachine.cli.obstructions import obstructions
 from relmachine.cli.publish import publish
@@ -63,6 +64,7 @@ for run in (fork, merge, watch, cancel, pause, resume, close, budget):
 app.add_typer(threads, name="thread")
 app.command()(section)
 app.add_typer(rejected, name="rejected")
+app.command()(held)
 app.add_typer(obstructions, name="obstructions")
 app.command()(up)
 app.command()(status)

@@ -116,6 +116,4 @@ def _ended(turn: Turn, record: Candidate, held: Candidate, lifecycle: str, outco
 
 def _crowded(candidate: Candidate, held_max: int) -> Refused:
     sentence = f"{held_max} steps of this thread wait already: publish what they need first (`relm held` shows it)"
-    return Refused(
-        candidate, Refusal(Code.LIMIT_EXCEEDED, GateName.LAWS, sentence, {"held_per_thread_max": held_max})
-    )
+    return Refused(candidate, Refusal(Code.LIMIT_EXCEEDED, GateName.LAWS, sentence, {"held_per_thread_max": held_max}))

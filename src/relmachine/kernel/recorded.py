@@ -16,6 +16,4 @@ def recorded(step: StepPlan, payload: str) -> Contributions:
     if not step.recorded:
         return ()
     members = cast("Mapping[str, object]", parse(payload))
-    return tuple(
-        sorted((name, canonical_text(members[member])) for name, member in step.recorded if member in members)
-    )
+    return tuple(sorted((name, canonical_text(members[member])) for name, member in step.recorded if member in members))

@@ -31,6 +31,7 @@ from relmachine.hosts.local import LocalHost
 from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
+from relmachine.hosts.held_keeper import HeldKeeper
 from relmachine.hosts.runner import Runner
 from relmachine.hosts.telemetry import Telemetry
 from relmachine.kernel.limits import Limits
@@ -134,6 +135,10 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     lane = await _open_lane(stack, plan, settings, stream, store, grants, limits)
     vital.append(asyncio.create_task(lane.ended(), name="control lane"))
     effects = OnEffect(stages.hot, pauses, host)
+    if any(step.defers for step in plan.steps):
+        keeper = HeldKeeper(plan, HeldSteps(store.deciding), stream.publisher)
+        keeper.start()
+        stack.push_async_callback(keeper.close)
     if runs.runner is not None:
         effects.listeners.append(runs.runner.heard)
     lane.listen(effects.heard, relay.gone)

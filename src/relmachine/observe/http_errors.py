@@ -72,6 +72,8 @@ STATUS: dict[Code, int] = {
     Code.RUN_CANCELLED: 409,
     Code.RUN_OVERTAKEN: 409,
     Code.RUN_UNKNOWN: 409,
+    Code.HELD_TOO_LONG: 409,
+    Code.HELD_UNKNOWN: 409,
     Code.THREAD_CANCELLED: 409,
     Code.THREAD_PAUSED: 409,
     # asking

@@ -25,21 +25,21 @@ SELECT {_COLUMNS}, EXISTS (
 FROM json_each(?) asked JOIN held h ON h.thread = asked.value ->> 0 AND h.seq = asked.value ->> 1
 LEFT JOIN held_ends e ON e.thread = h.thread AND e.seq = h.seq AND e.at_seq < asked.value ->> 2
 """
-_OPEN = """
+# Which steps of a thread wait is in its state; an index finds the threads that have any.
+_NOW = """FROM threads t JOIN json_each(t.state, '$.waiting') w
+JOIN held h ON h.thread = t.thread AND h.seq = CAST(w.key AS INTEGER)
+WHERE instr(t.state, '"waiting":{') > 0"""
+_OPEN = f"""
 SELECT h.thread, h.seq, h.step, EXISTS (SELECT 1 FROM thread_stops s WHERE s.thread = h.thread)
   OR EXISTS (SELECT 1 FROM controls k WHERE k.thread = h.thread AND k.record = '_close')
-FROM held h WHERE (h.thread, h.seq) > (?, ?)
-  AND NOT EXISTS (SELECT 1 FROM held_ends e WHERE e.thread = h.thread AND e.seq = h.seq)
-ORDER BY h.thread, h.seq LIMIT ?
+{_NOW} ORDER BY h.thread, h.seq LIMIT ?
 """
-_LINES = """
-SELECT h.thread, h.seq, h.step, h.step_key, h.missing FROM held h
-WHERE (?1 IS NULL OR h.thread = ?1) AND (h.thread, h.seq) > (?2, ?3)
-  AND NOT EXISTS (SELECT 1 FROM held_ends e WHERE e.thread = h.thread AND e.seq = h.seq)
-ORDER BY h.thread, h.seq LIMIT 1000
+_LINES = f"""
+SELECT h.thread, h.seq, h.step, h.step_key, h.missing {_NOW}
+  AND (?1 IS NULL OR h.thread = ?1) AND (h.thread, h.seq) > (?2, ?3) ORDER BY h.thread, h.seq LIMIT 1000
 """
-PAGE = 1000
-"""Held steps in one answer."""
+WATCHED_MAX = 10_000
+"""Held steps whose time a node watches at once; the others, in the order of their threads, come after these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +75,9 @@ class HeldSteps:
         return {(step.candidate.thread, step.candidate.sequence): step for step in map(_step, rows)}
 
     async def waiting(self) -> list[Waiting]:
-        """All steps that are held now, by thread and sequence."""
-        found: list[Waiting] = []
-        after: tuple[object, ...] = ("", 0)
-        while True:
-            rows = await self._ask(_OPEN, (*after, PAGE))
-            found += [Waiting(cast(str, row[0]), cast(int, row[1]), cast(str, row[2]), bool(row[3])) for row in rows]
-            if len(rows) < PAGE:
-                return found
-            after = (rows[-1][0], rows[-1][1])
+        """The steps that are held now, by thread and sequence; at most `WATCHED_MAX`."""
+        rows = await self._ask(_OPEN, (WATCHED_MAX,))
+        return [Waiting(cast(str, row[0]), cast(int, row[1]), cast(str, row[2]), bool(row[3])) for row in rows]
 
 
 async def held_lines(store: Reads, thread: str | None = None) -> list[HeldLine]:

@@ -39,6 +39,7 @@ _ONE = f"{_REJECTION} WHERE thread = ? AND seq = ?"
 _TRANSITIONS = """
 SELECT claim, kind, history_before, history_after FROM transitions WHERE thread = ? AND seq = ? ORDER BY claim
 """
+_MISSING = "SELECT missing FROM held WHERE thread = ? AND seq = ?"
 _SEQUENCE_MAX = 2**63 - 1
 
 
@@ -133,6 +134,13 @@ async def outcome_at(store: Reads, thread: str, sequence: int) -> Mapping[str, o
             "sentence": refused.sentence,
         }
     return None
+
+
+async def missing_at(store: Reads, thread: str, sequence: int) -> tuple[str, ...]:
+    """The claims that the step held at `sequence` waited for when it came."""
+    for (text,) in (await store.select(_MISSING, (thread, sequence))).rows:
+        return tuple(cast("list[str]", orjson.loads(cast(str, text))))
+    return ()
 
 
 async def transitions_at(store: Reads, thread: str, sequence: int) -> list[TransitionLine]:

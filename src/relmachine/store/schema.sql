@@ -196,6 +196,8 @@ CREATE TABLE held_ends (
   outcome TEXT NOT NULL, PRIMARY KEY (thread, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX held_ends_by_release ON held_ends (thread, at_seq);
+-- Threads with steps that wait now, among all others; a value that looks like that costs a look.
+CREATE INDEX threads_waiting ON threads (thread) WHERE instr(state, '"waiting":{') > 0;
 -- How often the fence rolled back a request, by the opened store that sent it; counted where several servers share one.
 CREATE TABLE fence_refusals (writer TEXT PRIMARY KEY, refusals INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 -- Per field the contributions that still decide its value over the history, as a JSON object of arrays.
