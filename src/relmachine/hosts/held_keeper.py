@@ -74,7 +74,7 @@ def _releases(steps: Sequence[Waiting]) -> list[Outgoing]:
     """The same from every node, so that it is one record."""
     made: list[Outgoing] = []
     for step in steps:
-        data = {"held": step.sequence, "expired": True}
+        data: dict[str, object] = {"held": step.sequence, "expired": True}
         envelope = Envelope(
             id=f"expired/{step.sequence}", source=RELEASE_SOURCE, type=RELEASE, data=data, principal=PRINCIPAL
         )

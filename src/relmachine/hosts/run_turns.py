@@ -1,6 +1,6 @@
 """Turns of steps that are not decided where they come: which turn a message takes, the one that opens a run, that of an
-answer, or that of a release. Each is a turn of its own, decided from what the stream and the thread's history fix: who runs the step, where
-and how often does not matter.
+answer, or that of a release. Each is a turn of its own, decided from what the stream and the thread's history fix: who
+runs the step, where and how often does not matter.
 """
 
 from __future__ import annotations

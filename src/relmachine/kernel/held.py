@@ -1,6 +1,7 @@
 """Steps that are held, the pure part: when a step waits instead of being refused, and the turns of its release.
 
-A held step is no event until it is released: it is one then, at the sequence of the release. Source: `docs/deferred.md`.
+A held step is no event until it is released: it is one then, at the sequence of the release.
+Source: `docs/deferred.md`.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Touches(TypedDict, total=False):
     reads: Sequence[Claim | Field | str]
     writes: Writes
     on_missing: OnMissing
-    hold_seconds: float
+    hold_seconds: float | None
 
 
 class Computing(Touches, Durable, total=False):

@@ -14,7 +14,7 @@ from relmachine.machine.declaration import FieldTypeName, Member, OnMissing, Red
 from relmachine.machine.explicit import points_of
 from relmachine.machine.explicit_form import ExplicitFiberForm, RestrictionForm, explicit_of
 from relmachine.machine.explicit_rows import explicit_of_rows
-from relmachine.machine.machine import KindName, Machine, Touches
+from relmachine.machine.machine import KindName, Machine
 from relmachine.machine.plan import FieldType
 from relmachine.machine.report import Law
 
@@ -147,7 +147,6 @@ def _machine(form: MachineForm, beside: Callable[[str], str]) -> Machine:
         machine.claim(name, requires=claim.requires)
     _declare_tables(machine, form, beside)
     for name, step in form.steps.items():
-        held: Touches = {} if step.hold_seconds is None else {"hold_seconds": step.hold_seconds}
         machine.step(
             name,
             kind=step.kind,
@@ -158,7 +157,7 @@ def _machine(form: MachineForm, beside: Callable[[str], str]) -> Machine:
             reads=step.reads,
             writes=step.writes,
             on_missing=step.on_missing,
-            **held,
+            hold_seconds=step.hold_seconds,
         )
     for one, other in form.independent:
         machine.independent(one, other)

@@ -25,13 +25,13 @@ from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
+from relmachine.hosts.held_keeper import HeldKeeper
 from relmachine.hosts.lane import ControlLane
 from relmachine.hosts.lane_effects import OnEffect
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
-from relmachine.hosts.held_keeper import HeldKeeper
 from relmachine.hosts.runner import Runner
 from relmachine.hosts.telemetry import Telemetry
 from relmachine.kernel.limits import Limits

@@ -81,7 +81,7 @@ class HeldAgain(LateAgain):
         return released(self.plan, self.state, record, held.candidate, written)
 
     async def _dropping(self, record: Candidate, held: HeldStep, refusal: Refusal | None) -> Proposal | Fault:
-        """A step refused after all. What a closure, a constraint or a law of the author's own said is not known here."""
+        """A step refused after all. What closures, constraints and laws of the author's own said is not known here."""
         stored = await self.refusal()
         known = None if stored.code in ENDED else refusal
         if self._waits(held.candidate, known):
