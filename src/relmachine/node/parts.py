@@ -54,8 +54,8 @@ from relmachine.stream.server import NatsServer
 
 if TYPE_CHECKING:
     from relmachine.hosts.dapr import DaprHost
-    from relmachine.store.rqlite.store import RqliteStore
-
+    from relmachine.store.held import HeldSteps
+from relmachine.store.rqlite.store import RqliteStore
 
 STORE_FILE = "store.db"
 """The embedded store's file in the data folder."""

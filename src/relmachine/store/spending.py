@@ -17,9 +17,9 @@ WHERE thread = ? AND record = ? AND outcome = 'applied' ORDER BY control_seq DES
 """
 # Answers to every attempt, also of runs that began again; and what open runs were granted.
 _SPENT = """
-SELECT coalesce(sum(u.value ->> '$.tokens'), 0), coalesce(sum(u.value ->> '$.cost'), 0.0),
-  coalesce(sum(u.value ->> '$.tool_calls'), 0), coalesce(sum(u.value ->> '$.seconds'), 0.0)
-FROM run_answers a, json_each(json_array(json(a.said -> '$.usage'))) u WHERE a.thread = ? AND a.at_seq > ?
+SELECT coalesce(sum(said ->> '$.usage.tokens'), 0), coalesce(sum(said ->> '$.usage.cost'), 0.0),
+  coalesce(sum(said ->> '$.usage.tool_calls'), 0), coalesce(sum(said ->> '$.usage.seconds'), 0.0)
+FROM run_answers WHERE thread = ? AND at_seq > ?
 """
 _GRANTED = """
 SELECT coalesce(sum(f.content ->> '$.budget.tokens'), 0), coalesce(sum(f.content ->> '$.budget.cost'), 0.0),
