@@ -1,4 +1,4 @@
-"""Random streams of a thread of a random machine whose steps defer, decided turn by turn by the real gate and kernel."""
+"""Random streams of a random machine's thread, whose steps defer, decided turn by turn by the real gate and kernel."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def deferring(seed: int) -> tuple[Plan, list[Published]] | None:
         return None
     rng = Random(seed)
     steps = tuple(replace(step, defers=bool(step.needs) and rng.random() < 0.7) for step in plan.steps)
-    more = [replace(one, key=f"{one.key} again") for one in rng.choices(list(thread), k=len(thread) // 2)]
+    chosen = rng.choices(list(thread), k=len(thread) // 2)
+    more = [replace(one, key=f"{one.key} {place}") for place, one in enumerate(chosen)]
     return replace(plan, steps=steps), [*rng.sample(list(thread), len(thread)), *more]
 
 
