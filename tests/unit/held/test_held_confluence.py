@@ -16,7 +16,7 @@ from relmachine.machine.plan import Plan
 from tests.unit.gates.machines_at_random import Published
 from tests.unit.held.streams_at_random import Release, Sent, decided, deferring, grown
 
-MACHINES = 50
+MACHINES = 30
 CUTS = 2
 
 

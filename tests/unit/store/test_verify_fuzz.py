@@ -61,16 +61,7 @@ RUNS = {"runs", "run_attempts", "run_answers", "run_ends", "decisions", "iterati
 HELD = {"held", "held_ends"}
 """Tables that only steps that are held fill."""
 
-RELEASED = HELD | {
-    "controls",
-    "events",
-    "event_contributions",
-    "thread_events",
-    "threads",
-    "receipts",
-    "rejections",
-    "outbox",
-}
+RELEASED = HELD | {"controls", "threads", "receipts", "rejections", "outbox"}
 """Tables in which such steps leave rows of another kind than others do."""
 
 ANSWERED = RUNS | {
