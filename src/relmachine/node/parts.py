@@ -45,6 +45,7 @@ from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
 from relmachine.node.web import serving
+from relmachine.store.held import HeldSteps
 from relmachine.store.port import LaneStore
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
@@ -54,8 +55,8 @@ from relmachine.stream.server import NatsServer
 
 if TYPE_CHECKING:
     from relmachine.hosts.dapr import DaprHost
-    from relmachine.store.held import HeldSteps
-from relmachine.store.rqlite.store import RqliteStore
+    from relmachine.store.rqlite.store import RqliteStore
+
 
 STORE_FILE = "store.db"
 """The embedded store's file in the data folder."""

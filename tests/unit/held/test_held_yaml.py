@@ -47,5 +47,5 @@ def test_to_wait_is_a_law_and_for_how_long_is_none() -> None:
 
 @pytest.mark.parametrize("waits", [", on_missing: later", ", hold_seconds: soon"])
 def test_a_mistake_in_the_file_is_named(waits: str) -> None:
-    with pytest.raises(RelmError, match=r"steps\\.check\\.(on_missing|hold_seconds)"):
+    with pytest.raises(RelmError, match=r"steps\.check\.(on_missing|hold_seconds)"):
         written(waits)
