@@ -103,6 +103,16 @@ def test_what_ended_runs_spent_and_open_ones_were_granted_is_gone(tmp_path: Path
     on_store(tmp_path, ThreadBudget(tokens=150_000, cost=2.0), work)
 
 
+def test_open_runs_share_what_is_left(tmp_path: Path) -> None:
+    async def work(shop: Shop) -> None:
+        one, other, third = [await shop.opened() for _ in range(3)]
+        assert await shop.granted(one) == RunBudget(tokens=100_000)
+        assert await shop.granted(other) == RunBudget(tokens=50_000)
+        assert await shop.granted(third) == "budget_spent"
+
+    on_store(tmp_path, ThreadBudget(tokens=150_000), work)
+
+
 def test_every_attempt_counts(tmp_path: Path) -> None:
     async def work(shop: Shop) -> None:
         request = await shop.opened()
