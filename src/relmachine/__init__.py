@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from relmachine.machine.declaration import claim, field
     from relmachine.machine.machine import Machine
     from relmachine.machine.run import Run
-    from relmachine.machine.runs import Budget
+    from relmachine.machine.runs import Budget, ThreadBudget
     from relmachine.machine.section import Section
     from relmachine.machine.view import View
 
@@ -28,6 +28,7 @@ __all__ = [
     "RelmError",
     "Run",
     "Section",
+    "ThreadBudget",
     "View",
     "claim",
     "field",
@@ -43,6 +44,7 @@ _HOMES = {
     "RelmError": "errors",
     "Run": "machine.run",
     "Section": "machine.section",
+    "ThreadBudget": "machine.runs",
     "View": "machine.view",
     "claim": "machine.declaration",
     "field": "machine.declaration",

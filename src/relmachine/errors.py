@@ -65,6 +65,9 @@ class Code(StrEnum):
     MODEL_UNBOUND = "model_unbound"
     MODEL_FAILED = "model_failed"
     TOOL_FAILED = "tool_failed"
+    # steps that are held
+    HELD_TOO_LONG = "held_too_long"
+    HELD_UNKNOWN = "held_unknown"
     # control lane
     THREAD_CANCELLED = "thread_cancelled"
     THREAD_PAUSED = "thread_paused"

@@ -11,6 +11,7 @@ from relmachine.cli.compose import compose
 from relmachine.cli.demo import demo
 from relmachine.cli.dev import dev
 from relmachine.cli.down import down
+from relmachine.cli.held import held
 from relmachine.cli.nodes import nodes
 from relmachine.cli.obstructions import obstructions
 from relmachine.cli.publish import publish
@@ -65,6 +66,7 @@ app.add_typer(threads, name="thread")
 app.command()(section)
 app.command()(why)
 app.add_typer(rejected, name="rejected")
+app.command()(held)
 app.add_typer(obstructions, name="obstructions")
 app.command()(up)
 app.command()(status)

@@ -127,6 +127,10 @@ def _print_committed(answer: dict[str, object]) -> None:
             f"opened at sequence {sequence}: it runs outside its turn, `relm thread runs {thread}` shows how it goes"
         )
         return
+    if answer.get("outcome") == "held":
+        missing = ", ".join(cast(list[str], answer["missing"]))
+        out().print(f"held at sequence {answer['sequence']}: it waits for {missing}, `relm held` shows all that wait")
+        return
     again = "published before: nothing changed, it was " if answer.get("repeated") else ""
     out().print(f"{again}committed at sequence {answer['sequence']}", soft_wrap=True)
     out().print(f"event   {answer['event']}\nhistory {answer['history']}", soft_wrap=True)

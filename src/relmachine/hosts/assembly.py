@@ -10,6 +10,7 @@ from relmachine.engine.turn import Engine
 from relmachine.hosts.control_merging import Merging
 from relmachine.hosts.control_rules import ControlRules
 from relmachine.hosts.control_turns import ControlTurns
+from relmachine.hosts.held_releasing import Releasing
 from relmachine.hosts.pauses import Pauses
 from relmachine.hosts.round import Stages
 from relmachine.hosts.run_answering import Answering
@@ -19,6 +20,7 @@ from relmachine.hosts.run_views import RunViews
 from relmachine.hosts.sightings import HotSightings
 from relmachine.hosts.threads import HotThreads
 from relmachine.hosts.values import HotValues
+from relmachine.store.spending import Spending
 
 if TYPE_CHECKING:
     from relmachine.gates.port import ConstraintGate, LawGate, OwnLawGate, PolicyGate
@@ -60,9 +62,12 @@ def assemble(
     bindings: Callable[[StepPlan], tuple[str, str]] = declared,
     telemetry: Telemetry | None = None,
     pauses: Pauses | None = None,
+    *,
+    budgets: bool = True,
 ) -> Stages:
     """The stages. `bindings` tells what the models of a step are bound to now; `runner` carries out what turns open,
-    and `telemetry` is told: neither is there where something is decided again.
+    and `telemetry` is told: neither is there where something is decided again. Nor do the threads' `budgets` count
+    there, which the control lane may have raised.
     """
     hot = HotThreads(plan, store, limits.hot_threads_max)
     values = HotValues(plan, store, limits.hot_values_threads_max)
@@ -71,8 +76,10 @@ def assemble(
     merging = Merging(plan, limits, store, reader, gates.shape, gates.policy, gates.laws, gates.constraints)
     rules = ControlRules(plan, limits, store, reader, gates.policy, merging)
     views = RunViews(plan, values)
-    opening = Opening(plan, limits, store, gates.policy, gates.laws, views, bindings)
+    spending = Spending(store.deciding, plan.budget) if budgets else None
+    opening = Opening(plan, limits, store, gates.policy, gates.laws, views, bindings, spending)
     answering = Answering(plan, limits, store, engine, gates.constraints, views, sightings)
+    releasing = Releasing(plan, store, engine, gates.constraints, values, sightings)
     return Stages(
         plan=plan,
         limits=limits,
@@ -86,7 +93,7 @@ def assemble(
         constraints=gates.constraints,
         relay=relay,
         controls=ControlTurns(plan, gates.shape, store, rules),
-        runs=RunTurns(plan, gates.shape, store, opening, answering),
+        runs=RunTurns(plan, gates.shape, store, opening, answering, releasing),
         sightings=sightings,
         runner=runner,
         telemetry=telemetry,

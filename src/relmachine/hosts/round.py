@@ -24,6 +24,7 @@ from relmachine.hosts.round_reading import RoundReading
 from relmachine.hosts.stretch import Stretch
 from relmachine.kernel.advance import advance
 from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.held import holding
 from relmachine.kernel.proposal import NO_RUN
 from relmachine.kernel.verdicts import Admitted, Decided, Refusal, Refused
 from relmachine.machine.plan import Reducer
@@ -300,10 +301,12 @@ class Rounds:
             for turn, refused, taken in zip(turns, denied, withdrawn, strict=True)
         ]
         outcomes = await self._stages.engine.decide(cases)
+        plan, held_max = self._stages.plan, self._stages.limits.held_per_thread_max
         proposals: list[Proposal] = []
         stretch = Stretch()
         for turn, refused, case, decided in zip(turns, denied, cases, outcomes, strict=True):
-            proposals.append(advance(self._stages.plan, turn.state, _in_order(turn, refused, case, decided)))
+            ordered = holding(plan, turn.state, _in_order(turn, refused, case, decided), held_max)
+            proposals.append(advance(plan, turn.state, ordered))
             await stretch.let_others_in()
         return proposals
 

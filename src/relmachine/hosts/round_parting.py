@@ -1,4 +1,4 @@
-"""What the turns of a round are about: a run of steps, one control record, or one step that runs outside its turn."""
+"""What the turns of a round are about: a run of steps, one control record, or one step outside its turn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from relmachine.kernel.control import ANSWER, RECORDS
+from relmachine.kernel.control import ANSWER, RECORDS, RELEASE
 
 if TYPE_CHECKING:
     from relmachine.kernel.envelope import Message
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Parted:
-    """By thread: `steps` that are decided together, or one of `records`, or one of `runs` (a request or an answer)."""
+    """By thread: `steps` that are decided together, or one of `records`, or one of `runs` (a request, an
+    answer, or a release)."""
 
     steps: dict[str, Sequence[Message]] = field(default_factory=dict[str, "Sequence[Message]"])
     records: dict[str, Message] = field(default_factory=dict[str, "Message"])
@@ -26,7 +27,7 @@ class Parting:
     """Parts the messages of one machine."""
 
     def __init__(self, plan: Plan) -> None:
-        self._runs = frozenset((ANSWER, *(step.name for step in plan.steps if step.detached)))
+        self._runs = frozenset((ANSWER, RELEASE, *(step.name for step in plan.steps if step.detached)))
         self._alone = self._runs | RECORDS.keys()
 
     def part(self, messages: Mapping[str, Sequence[Message]]) -> Parted:

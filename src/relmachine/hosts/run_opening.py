@@ -11,6 +11,7 @@ from relmachine.gates.port import LawCase
 from relmachine.hosts.control_words import ended, refused
 from relmachine.kernel.detached import opened
 from relmachine.kernel.frozen import freeze
+from relmachine.kernel.granting import granted
 from relmachine.kernel.joining import without_effect
 from relmachine.kernel.verdicts import Refusal, Refused
 from relmachine.store.runs import Runs
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState
     from relmachine.machine.plan import Plan, StepPlan
+    from relmachine.machine.runs import Budget
     from relmachine.store.port import Store
+    from relmachine.store.spending import Spending
 
 Request = tuple["ThreadState", "Candidate"]
 
@@ -39,6 +42,8 @@ class Opening:
     laws: LawGate
     views: RunViews
     bindings: Callable[[StepPlan], tuple[str, str]]
+    spending: Spending | None
+    """None for whoever decides again what was granted once."""
 
     async def propose(self, requests: Sequence[Request]) -> list[Proposal]:
         """One proposal for each request, all of different threads: the run is opened, or the step refused."""
@@ -46,13 +51,19 @@ class Opening:
         views = await self.views.load([(state, self._step(request)) for state, request in requests])
         proposals: list[Proposal] = []
         for (state, request), verdict, view in zip(requests, verdicts, views, strict=True):
-            refusal = verdict or (view if isinstance(view, Refusal) else None)
-            if refusal is not None or isinstance(view, Refusal):
-                assert refusal is not None
-                proposals.append(without_effect(self.plan, state, Refused(request, refusal)))
+            budget = verdict or await self._budget(request)
+            if isinstance(budget, Refusal):
+                proposals.append(without_effect(self.plan, state, Refused(request, budget)))
+            elif isinstance(view, Refusal):
+                proposals.append(without_effect(self.plan, state, Refused(request, view)))
             else:
-                proposals.append(opened(self.plan, state, request, self._frozen(request), view[1]))
+                proposals.append(opened(self.plan, state, request, self._frozen(request, budget), view[1]))
         return proposals
+
+    async def _budget(self, request: Candidate) -> Budget | Refusal:
+        """What the run is granted of its thread's budget."""
+        left = None if self.spending is None else await self.spending.left(request.thread)
+        return granted(self._step(request), left)
 
     async def _verdicts(self, requests: Sequence[Request]) -> list[Refusal | None]:
         """Closed threads, then gate 2, gate 3, and the bound of runs at once."""
@@ -78,8 +89,7 @@ class Opening:
     def _step(self, request: Candidate) -> StepPlan:
         return self.plan.steps[self.plan.step_index[request.step]]
 
-    def _frozen(self, request: Candidate) -> str:
+    def _frozen(self, request: Candidate, budget: Budget) -> str:
         step = self._step(request)
-        assert step.run is not None
         model, fallback = self.bindings(step)
-        return freeze(self.plan, step, request.step_key, model, fallback, step.run.budget).text()
+        return freeze(self.plan, step, request.step_key, model, fallback, budget).text()

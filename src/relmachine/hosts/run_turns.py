@@ -1,6 +1,6 @@
-"""Turns of steps that run outside them: which of two turns a message takes, the one that opens a run or that of an
-answer. Each is a turn of its own, decided from what the stream and the thread's history fix: who runs the step, where
-and how often does not matter.
+"""Turns of steps that are not decided where they come: which turn a message takes, the one that opens a run, that of an
+answer, or that of a release. Each is a turn of its own, decided from what the stream and the thread's history fix: who
+runs the step, where and how often does not matter.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relmachine.hosts.repetition import recall
-from relmachine.kernel.control import ANSWER
+from relmachine.kernel.control import ANSWER, RELEASE
 from relmachine.kernel.joining import without_effect
 from relmachine.kernel.verdicts import Refused
 
 if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
+    from relmachine.hosts.held_releasing import Releasing
     from relmachine.hosts.run_answering import Answering
     from relmachine.hosts.run_opening import Opening
     from relmachine.kernel.envelope import Candidate, Message
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunTurns:
-    """Makes the proposals of requests and answers, many threads together."""
+    """Makes the proposals of requests, answers and releases, many threads together."""
 
     plan: Plan
     shape: ShapeGate
     store: Store
     opening: Opening
     answering: Answering
+    releasing: Releasing
 
     async def propose(self, states: Mapping[str, ThreadState], messages: Mapping[str, Message]) -> list[Proposal]:
         """One proposal for each thread. Errors: whatever the store raises when it cannot be reached."""
@@ -42,6 +44,8 @@ class RunTurns:
         proposals: list[Proposal] = []
         requests: list[tuple[ThreadState, Candidate]] = []
         answers: list[tuple[ThreadState, Candidate]] = []
+        releases: list[tuple[ThreadState, Candidate]] = []
+        kinds = {ANSWER: answers, RELEASE: releases}
         for item in shaped:
             candidate = item.candidate if isinstance(item, Refused) else item
             state = states[candidate.thread]
@@ -51,11 +55,13 @@ class RunTurns:
             elif isinstance(item, Refused):
                 proposals.append(without_effect(self.plan, state, item))
             else:
-                (answers if candidate.step == ANSWER else requests).append((state, candidate))
+                kinds.get(candidate.step, requests).append((state, candidate))
         if requests:
             proposals += await self.opening.propose(requests)
         if answers:
             proposals += await self.answering.propose(answers)
+        if releases:
+            proposals += await self.releasing.propose(releases)
         return proposals
 
     async def _receipts(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from relmachine.hosts.run_loop import RunLoop
+from relmachine.hosts.sweep import Sweep
 from relmachine.kernel.answer import Reason
 from relmachine.kernel.lane import CANCEL, CLOSE_LANE
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from relmachine.store.runs import Runs
 
 _log = structlog.get_logger(__name__)
-
-SWEEP_SECONDS = 5.0
-"""How often the store is asked for open runs that nobody here carries out."""
-
-RETRY_SECONDS = 1.0
-"""Pause after the store or the stream could not be reached."""
 
 Key = tuple[str, int]
 """Thread, and stream sequence of the request."""
@@ -47,7 +42,7 @@ class Runner:
         self._slots = asyncio.Semaphore(limits.runs_in_flight_max)
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._seen: dict[Key, float] = {}
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweep = Sweep("runs", self._adopt)
         self.answered = 0
 
     @property
@@ -58,7 +53,7 @@ class Runner:
     def start(self) -> None:
         """Begin; what an earlier life left open comes first."""
         self._loop.start()
-        self._sweeping = asyncio.create_task(self._sweep(), name="runs")
+        self._sweep.start()
 
     def follow(self, proposals: Iterable[Proposal]) -> None:
         """These turns are durable: carry out what they opened, or let begin again; leave what they ended."""
@@ -81,11 +76,12 @@ class Runner:
 
     async def close(self) -> None:
         """Stop; runs stay open, for another node or the next life."""
-        tasks = [*self._tasks.values(), *([self._sweeping] if self._sweeping else [])]
+        await self._sweep.close()
+        tasks = [*self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._sweeping is not None:
+        if self._sweep.started:
             await self._loop.run(self._attempts.carrier.close())
         await asyncio.to_thread(self._loop.close)
 
@@ -128,16 +124,6 @@ class Runner:
             answer = attempt.cancelled()
         await self._attempts.publish(run, answer)
         self.answered += 1
-
-    async def _sweep(self) -> None:
-        while True:
-            try:
-                await self._adopt()
-            except Exception as error:
-                _log.warning("open runs are not known, will ask again", error=repr(error))
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                await asyncio.sleep(SWEEP_SECONDS)
 
     async def _adopt(self) -> None:
         """Carry out runs that are open and that nobody carries out, as far as can be told."""

@@ -14,7 +14,7 @@ import orjson
 from relmachine.algebra.frontier import Frontier
 from relmachine.algebra.identity import contributions_digest, event_id, history_id, set_add, set_digest
 from relmachine.kernel.answer import FollowUp
-from relmachine.kernel.envelope import Candidate, follow_up_body
+from relmachine.kernel.envelope import Candidate, follow_up_body, release_body
 from relmachine.kernel.ledger import Ledger
 from relmachine.kernel.lifecycle import COMMITTED
 from relmachine.kernel.proposal import (
@@ -22,14 +22,15 @@ from relmachine.kernel.proposal import (
     ContributionRow,
     EventRow,
     ExtensionRow,
+    HeldRow,
     HistoryRow,
     Proposal,
     ThreadEventRow,
     TransitionRow,
 )
-from relmachine.kernel.standing import fiber_of, settled, touches
+from relmachine.kernel.standing import fiber_of, settled, support, touches
 from relmachine.kernel.state import ThreadState
-from relmachine.kernel.verdicts import Admitted, Decided, Refused, Repeated
+from relmachine.kernel.verdicts import Admitted, Decided, Held, Refused, Repeated
 from relmachine.machine.plan import Plan, Reducer, StepPlan
 
 _PASSED = '{"shape":"pass","policy":"pass","laws":"pass"}'
@@ -51,6 +52,8 @@ def advance(plan: Plan, state: ThreadState, decided: Sequence[Decided]) -> Propo
                 turn.propose(candidate, turn.commit(candidate, contributions), follow_ups)
             case Refused():
                 turn.ledger.refused(item)
+            case Held():
+                turn.hold(item.candidate)
             case Repeated():
                 turn.ledger.repeated(item)
         turn.cursor = item.candidate.sequence
@@ -75,6 +78,8 @@ class Turn:
         self.claims: list[ClaimRow] = []
         self.contributions: list[ContributionRow] = []
         self.fibers: list[int] = []
+        self.waiting = dict(state.waiting)
+        self.held: list[HeldRow] = []
 
     def commit(self, candidate: Candidate, contributions: Contributions) -> str:
         """The step becomes an event, whose id is returned: the history grows by it, and what that settles is told."""
@@ -89,11 +94,36 @@ class Turn:
             follow_up_body(candidate, event, place, item.step, item.data) for place, item in enumerate(follow_ups)
         ]
 
+    def hold(self, candidate: Candidate) -> None:
+        """The step waits for what it needs."""
+        number = self.plan.step_index[candidate.step]
+        missing = self.plan.claim_names(support(self.plan, number) & ~self.alive)
+        self.waiting[candidate.sequence] = number
+        content = (candidate.step, candidate.step_key, candidate.payload, candidate.payload_digest)
+        at = (candidate.thread, candidate.sequence)
+        self.held.append(HeldRow(*at, *content, orjson.dumps(missing).decode(), candidate.evidence()))
+        self.ledger.held(candidate)
+
+    @property
+    def alive(self) -> int:
+        """Mask of claims standing and not vetoed."""
+        return self.standing & ~self.vetoed
+
+    def _release(self, candidate: Candidate, event: str, alive: int) -> None:
+        """Records leave for the steps that waited while `alive` was all there is, and need not wait now."""
+        for sequence, number in self.waiting.items():
+            needed = support(self.plan, number)
+            if needed & ~alive and not needed & ~self.alive:
+                self.ledger.follow_ups.append(release_body(candidate, event, sequence))
+
     def extend(self, candidate: Candidate, contributions: Contributions) -> str:
         """Append the event: its id, its place in the history, what it touches. Returns the id."""
         step = self.plan.steps[self.plan.step_index[candidate.step]]
         event = self._append(candidate, step, contributions)
+        alive = self.alive
         self._touch(step, event.event_id)
+        if self.waiting:
+            self._release(candidate, event.event_id, alive)
         self._contribute(event, contributions)
         source, maximal = self.head, self.frontier.maximal_ids()
         self.head = history_id(self.before.genesis, maximal)
@@ -158,7 +188,7 @@ class Turn:
 
     def settle(self, sequence: int, source: str) -> None:
         """Tell what has been settled and superseded since the history `source`, by the message at `sequence`."""
-        now = settled(self.plan, self.standing & ~self.vetoed)
+        now = settled(self.plan, self.alive)
         changes: tuple[tuple[Literal["newly", "superseded"], int], ...] = (
             ("newly", now & ~self.settled),
             ("superseded", self.settled & ~now),
@@ -186,6 +216,7 @@ class Turn:
             lasts=self.frontier.lasts,
             values=self.values,
             section=self.section,
+            waiting=self.waiting,
         )
         return Proposal(
             before=self.before,
@@ -201,4 +232,5 @@ class Turn:
             transitions=tuple(self.ledger.transitions),
             outbox=tuple(self.ledger.outbox(self.before.cursor, self.cursor, self.head)),
             fibers=tuple(self.fibers),
+            held=tuple(self.held),
         )

@@ -1,6 +1,7 @@
 """Control records: messages on a thread's subject that nodes publish, and that say more than one step does.
 
-They fork, merge, close or resolve; or they answer for a step that ran outside its turn (`kernel.answer`).
+They fork, merge, close or resolve; they answer for a step that ran outside its turn (`kernel.answer`); or they let a
+step that is held be decided again (`kernel.held`).
 
 Their step tokens begin with an underscore, which no step's name does. They travel as steps do, as CloudEvents whose
 `type` is the token, with a key and a principal; `data` is one of the models here.
@@ -15,7 +16,7 @@ from pydantic import Field
 from relmachine.kernel.answer import Answer
 from relmachine.kernel.record import Record
 
-FORK, MERGE, CLOSE, RESOLVE, ANSWER = "_fork", "_merge", "_close", "_resolve", "_answer"
+FORK, MERGE, CLOSE, RESOLVE, ANSWER, RELEASE = "_fork", "_merge", "_close", "_resolve", "_answer", "_release"
 
 _Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Thread = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -68,5 +69,19 @@ class Resolve(Record):
         return (self.keep,)
 
 
-RECORDS: dict[str, type[Record]] = {FORK: Fork, MERGE: Merge, CLOSE: Close, RESOLVE: Resolve, ANSWER: Answer}
+class Release(Record):
+    """The step held at stream sequence `held` of the same thread is decided again; one that is `expired` is refused."""
+
+    held: Annotated[int, Field(ge=1, lt=2**63)]
+    expired: bool = False
+
+
+RECORDS: dict[str, type[Record]] = {
+    FORK: Fork,
+    MERGE: Merge,
+    CLOSE: Close,
+    RESOLVE: Resolve,
+    ANSWER: Answer,
+    RELEASE: Release,
+}
 """The records by step token."""

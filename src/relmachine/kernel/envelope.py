@@ -17,6 +17,7 @@ import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.control import RELEASE
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import DEPTH_MAX
 
@@ -34,6 +35,9 @@ HOPS_MAX = 64
 
 FOLLOW_UP_SOURCE = "relm:follow-up"
 """CloudEvents source of steps that other steps proposed."""
+
+RELEASE_SOURCE = "relm:held"
+"""CloudEvents source of the records by which steps that are held are decided again."""
 
 _Attribute = Annotated[str, Field(min_length=1, max_length=256)]
 _JSON_TYPE = re.compile(r'application/json(?:\s*;\s*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
@@ -160,6 +164,22 @@ def follow_up_body(cause: Candidate, event: str, place: int, step: str, data: st
         "data": orjson.loads(data),
         "principal": cause.principal,
         "hops": cause.hops + 1,
+    }
+    return body if cause.traceparent is None else {**body, "traceparent": cause.traceparent}
+
+
+def release_body(cause: Candidate, event: str, held: int) -> dict[str, object]:
+    """The envelope of the record by which the step held at `held` is decided again: `event`, made of `cause`, made
+    effective what it waits for. Its key follows from both, so it is one record however often it is published.
+    """
+    body: dict[str, object] = {
+        "specversion": "1.0",
+        "id": f"{event}/{held}",
+        "source": RELEASE_SOURCE,
+        "type": RELEASE,
+        "subject": cause.thread,
+        "data": {"held": held},
+        "principal": cause.principal,
     }
     return body if cause.traceparent is None else {**body, "traceparent": cause.traceparent}
 

@@ -82,6 +82,18 @@ class Ledger:
         self._receipt(candidate, outcome)
         self._note(candidate, outcome)
 
+    def held(self, candidate: Candidate) -> None:
+        """The step waits from now on; what comes of it is told when it is released."""
+        outcome: dict[str, object] = {"outcome": "held", "sequence": candidate.sequence}
+        self._receipt(candidate, outcome)
+        self._note(candidate, outcome)
+
+    def released(self, record: Candidate, history_id: str, outcome: Mapping[str, object], *, held: Candidate) -> None:
+        """The record that let the step `held` be decided again took effect."""
+        effect = {"history": history_id, "record": record.step, "held": held.sequence}
+        self._receipt(record, {"outcome": "applied", "sequence": record.sequence, **effect})
+        self._note(replace(held, sequence=record.sequence), {**outcome, "held": held.sequence})
+
     def answered(self, record: Candidate, history_id: str, outcome: Mapping[str, object], *, run: Candidate) -> None:
         """The record at whose sequence the run of the step `run` ended, or began again, took effect."""
         effect = {"history": history_id, "record": record.step, "request": run.sequence}

@@ -247,6 +247,32 @@ class IterationRow(NamedTuple):
     state: str
 
 
+class HeldRow(NamedTuple):
+    """A step that waits at `seq` for the claims of `missing`. JSON: payload, missing (an array of names), evidence."""
+
+    thread: str
+    seq: int
+    step: str
+    step_key: str
+    payload: str
+    payload_digest: str
+    missing: str
+    evidence: str
+
+
+class HeldEndRow(NamedTuple):
+    """What became of the step held at `seq`, by the release at `at_seq`. `outcome` is JSON, as in receipts.
+
+    `lifecycle` is that of a committed step, or of a refused one: empty when it was never opened.
+    """
+
+    thread: str
+    seq: int
+    at_seq: int
+    lifecycle: str
+    outcome: str
+
+
 @dataclass(frozen=True, slots=True)
 class RunRows:
     """What a turn writes of one run."""
@@ -288,6 +314,8 @@ class Proposal:
     obstructions: tuple[ObstructionRow, ...] = ()
     resolutions: tuple[ResolutionRow, ...] = ()
     run: RunRows = NO_RUN
+    held: tuple[HeldRow, ...] = ()
+    held_ends: tuple[HeldEndRow, ...] = ()
 
     @property
     def joins(self) -> bool:

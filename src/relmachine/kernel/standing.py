@@ -20,6 +20,16 @@ def effective(plan: Plan, alive: int) -> int:
     return mask
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def support(plan: Plan, step: int) -> int:
+    """Claims that have to be alive for what step number `step` needs to be effective."""
+    mask = 0
+    for claim in plan.claims:
+        if plan.steps[step].needs >> claim.index & 1:
+            mask |= claim.up
+    return mask
+
+
 def settled(plan: Plan, alive: int) -> int:
     """Claims in S∩R∩P_t that are effective (math.md section 2)."""
     return effective(plan, alive) & plan.stable_saturation & plan.stable_transfer

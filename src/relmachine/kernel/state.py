@@ -26,7 +26,8 @@ class ThreadState:
     to its last event; `frontier` masks the steps whose last event is maximal. `values` holds the canonical JSON text
     of every `once` field written; `section` is the accumulator of the section's set digest. `closed` names the thread
     that it was merged into; nothing more is admitted then. `stopped` and `paused` come from the control lane and not
-    from the history: which record stopped it (a cancellation before a closing), and whether its turns wait.
+    from the history: which record stopped it (a cancellation before a closing), and whether its turns wait. `waiting`
+    maps the sequence of each step that is held to its step's number; there are at most `Limits.held_per_thread_max`.
     """
 
     thread: str
@@ -44,6 +45,7 @@ class ThreadState:
     values: Mapping[str, str] = ()  # pyright: ignore[reportAssignmentType]
     section: int = EMPTY_SET
     closed: str = ""
+    waiting: Mapping[int, int] = ()  # pyright: ignore[reportAssignmentType]
     stopped: str = ""
     paused: bool = False
 
@@ -56,15 +58,17 @@ class ThreadState:
 def initial_state(plan: Plan, thread: str) -> ThreadState:
     """The state of `thread` before its first step."""
     genesis = genesis_id(plan.laws_digest, plan.machine, thread)
-    return ThreadState(thread=thread, genesis=genesis, head=history_id(genesis, ()), lasts={}, values={})
+    return ThreadState(thread=thread, genesis=genesis, head=history_id(genesis, ()), lasts={}, values={}, waiting={})
 
 
 def dump_state(state: ThreadState) -> str:
     """`state` as JSON text for the `threads` row; masks are hexadecimal because JSON readers round big integers."""
-    closed = {"closed": state.closed} if state.closed else {}
+    closed: dict[str, object] = {"closed": state.closed} if state.closed else {}
+    waiting = {"waiting": {str(seq): step for seq, step in state.waiting.items()}} if state.waiting else {}
     return orjson.dumps(
         {
             **closed,
+            **waiting,
             "genesis": state.genesis,
             "depth": state.depth,
             "tier": state.tier,
@@ -84,6 +88,7 @@ def load_state(thread: str, head: str, cursor: int, epoch: int, text: str) -> Th
     raw = cast(dict[str, object], orjson.loads(text))
     masks = {key: int(cast(str, raw[key]), 16) for key in ("asserted", "standing", "vetoed", "frontier", "section")}
     lasts = cast(dict[str, tuple[str, int, str]], raw["lasts"])
+    waiting = cast(dict[str, int], raw.get("waiting", {}))
     return ThreadState(
         thread=thread,
         genesis=cast(str, raw["genesis"]),
@@ -95,6 +100,7 @@ def load_state(thread: str, head: str, cursor: int, epoch: int, text: str) -> Th
         lasts={int(i): LastEvent(event_id, tier, int(past, 16)) for i, (event_id, tier, past) in lasts.items()},
         values=cast(dict[str, str], raw["values"]),
         closed=cast(str, raw.get("closed", "")),
+        waiting={int(seq): step for seq, step in waiting.items()},
         asserted=masks["asserted"],
         standing=masks["standing"],
         vetoed=masks["vetoed"],

@@ -84,6 +84,7 @@ class RecordName(StrEnum):
     MERGE = "merge"
     RESOLVE = "resolve"
     ANSWER = "answer"
+    RELEASE = "release"
 
 
 class Does(StrEnum):
@@ -203,6 +204,7 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
                 RecordName.MERGE: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.RESOLVE: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.ANSWER: Effect(Does.APPLIED, None, Standing.OPEN),
+                RecordName.RELEASE: Effect(Does.APPLIED, None, Standing.OPEN),
             }
         ),
         Standing.PAUSED: MappingProxyType(
@@ -217,6 +219,7 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
                 RecordName.MERGE: Effect(Does.REFUSED, Code.THREAD_PAUSED, Standing.PAUSED),
                 RecordName.RESOLVE: Effect(Does.APPLIED, None, Standing.PAUSED),
                 RecordName.ANSWER: Effect(Does.APPLIED, None, Standing.PAUSED),
+                RecordName.RELEASE: Effect(Does.APPLIED, None, Standing.PAUSED),
             }
         ),
         Standing.CANCELLED: MappingProxyType(
@@ -231,6 +234,7 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
                 RecordName.MERGE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.RESOLVE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.ANSWER: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
+                RecordName.RELEASE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
             }
         ),
         Standing.CLOSED: MappingProxyType(
@@ -245,6 +249,7 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
                 RecordName.MERGE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.RESOLVE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.ANSWER: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
+                RecordName.RELEASE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
             }
         ),
     }

@@ -51,6 +51,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A step that waits for claims that it needs: nothing else speaks against it. It changes nothing of the history."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
     """A step published again under its key: `sequence` is where it was first seen. It changes nothing."""
 
@@ -58,4 +65,4 @@ class Repeated:
     sequence: int
 
 
-Decided = Admitted | Refused | Repeated
+Decided = Admitted | Refused | Held | Repeated

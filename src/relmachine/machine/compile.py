@@ -13,7 +13,7 @@ from relmachine.machine.canonical import canonical_text
 from relmachine.machine.declaration import Declaration, StepDeclaration
 from relmachine.machine.footprint import Dependence, derive, mask_rows, rests_on
 from relmachine.machine.payload import normal_schema, payload_model
-from relmachine.machine.plan import ClaimPlan, FieldPlan, Kind, Plan, StepPlan
+from relmachine.machine.plan import HOLD_SECONDS, ClaimPlan, FieldPlan, Kind, Plan, StepPlan
 
 
 def compile_plan(declaration: Declaration, evidence: Mapping[str, str]) -> Plan:
@@ -42,6 +42,7 @@ def compile_plan(declaration: Declaration, evidence: Mapping[str, str]) -> Plan:
         claim_index=MappingProxyType(numbers),
         own_laws=tuple(law for _, law in sorted(declaration.own_laws.items())),
         models=MappingProxyType(dict(declaration.models)),
+        budget=declaration.budget,
     )
 
 
@@ -83,8 +84,10 @@ def matrix_digest(steps: list[str], pairs: Dependence) -> str:
 
 def _laws_of(declaration: Declaration, step: StepDeclaration) -> dict[str, object]:
     targets = {"targets": sorted(set(step.targets))} if step.targets else {}
+    defers = {"on_missing": step.on_missing} if step.on_missing != "refuse" else {}
     return {
         **targets,
+        **defers,
         "kind": step.kind,
         "asserts": sorted(step.asserts),
         "contests": sorted(step.contests),
@@ -125,6 +128,8 @@ def _step(declaration: Declaration, step: StepDeclaration, index: int, numbers: 
         closure=step.closure,
         run=step.run,
         targets=frozenset(step.targets),
+        defers=step.on_missing == "defer",
+        hold_seconds=HOLD_SECONDS if step.hold_seconds is None else step.hold_seconds,
     )
 
 

@@ -18,9 +18,12 @@ from relmachine.machine.explicit import Explicit
 from relmachine.machine.own_law import OwnLaw
 from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law
-from relmachine.machine.runs import RunPlan, Tool
+from relmachine.machine.runs import RunPlan, ThreadBudget, Tool
 
 FieldTypeName = Literal["string", "integer", "number", "boolean", "datetime"]
+OnMissing = Literal["refuse", "defer"]
+"""What becomes of a step while what it needs is not effective."""
+
 ReducerName = Literal["union", "max", "min", "sum", "once", "log"]
 
 _PYTHON_TYPES: Mapping[type, FieldType] = {
@@ -63,7 +66,7 @@ class StepDeclaration:
     """A step type as declared. `reads` mixes claims and fields; `recorded` maps fields to payload members.
 
     `payload` is the author's model, or the members declared beside those that `recorded` names. It is None when the
-    closure names no model, which is a problem already noted.
+    closure names no model, which is a problem already noted. `on_missing` and `hold_seconds` are as given.
     """
 
     name: str
@@ -78,6 +81,8 @@ class StepDeclaration:
     closure: Callable[..., object] | None = None
     run: RunPlan | None = None
     targets: tuple[str, ...] = ()
+    on_missing: OnMissing = "refuse"
+    hold_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ class Declaration:
     tools: dict[str, Tool] = member(default_factory=dict[str, Tool])
     ingest: Ingest = member(default_factory=Ingest)
     explicit: Explicit | None = None
+    budget: ThreadBudget | None = None
     problems: list[Problem] = member(default_factory=list[Problem])
 
     def note(self, law: Law, sentence: str, /, **witness: object) -> None:

@@ -22,9 +22,10 @@ from relmachine.machine.laws_of_names import (
     references_known,
 )
 from relmachine.machine.laws_of_own import own_laws_sound
-from relmachine.machine.laws_of_runs import closures_run
+from relmachine.machine.laws_of_runs import budget_sound, closures_run
 from relmachine.machine.laws_of_tables import tables_lawful
 from relmachine.machine.laws_of_values import members_fit, payload_closed, reducer_fits
+from relmachine.machine.laws_of_waiting import deferral_sound
 from relmachine.machine.report import Finding, Law, LawVerdict, Report, Verdict
 
 _WARNINGS = frozenset((Law.CONFIRMATION_APART,))
@@ -45,6 +46,8 @@ _CHECKS: Mapping[Law, Callable[[Declaration], Iterator[Finding]]] = {
     Law.MEMBERS_FIT: members_fit,
     Law.PAYLOAD_CLOSED: payload_closed,
     Law.CLOSURES_RUN: closures_run,
+    Law.DEFERRAL_SOUND: deferral_sound,
+    Law.BUDGET_SOUND: budget_sound,
     Law.OWN_LAWS_SOUND: own_laws_sound,
     Law.INGEST_KNOWN: ingest_known,
     Law.CONFIRMATION_APART: confirmation_apart,

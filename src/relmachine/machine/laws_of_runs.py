@@ -1,9 +1,11 @@
-"""Laws about what computes: closures, what they ask, and which steps they may propose."""
+"""Laws about what computes: closures, what they ask, what that may cost, and which steps they may propose."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import asdict
+from math import isfinite
 
 from relmachine.machine.closures import complaint
 from relmachine.machine.declaration import Declaration, StepDeclaration
@@ -24,6 +26,25 @@ def closures_run(declaration: Declaration) -> Iterator[Finding]:
         yield from _targets(declaration, step)
         if step.run is not None:
             yield from _asks(declaration, step, step.run)
+
+
+def budget_sound(declaration: Declaration) -> Iterator[Finding]:
+    """What a thread's runs may spend together is a positive number, or for tool calls none at all."""
+    budget = declaration.budget
+    if budget is None:
+        return
+    given = asdict(budget)
+    if all(amount is None for amount in given.values()):
+        yield Finding(f"the budget of a thread sets no bound: give at least one of {', '.join(given)}", {})
+    for name, amount in given.items():
+        if amount is None:
+            continue
+        whole = name in ("tokens", "tool_calls")
+        least = "0 or more" if name == "tool_calls" else "more than 0"
+        fits = amount >= 0 if name == "tool_calls" else amount > 0
+        if not fits or not isfinite(amount) or (whole and not isinstance(amount, int)):
+            sentence = f"the budget of a thread has {name} {amount}: give {'a whole number, ' if whole else ''}{least}"
+            yield Finding(sentence, {"budget": name, "given": str(amount)})
 
 
 def _targets(declaration: Declaration, step: StepDeclaration) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from relmachine.machine.declaration import (
     FieldTypeName,
     Ingest,
     Member,
+    OnMissing,
     ReducerName,
     StepDeclaration,
     names_of,
@@ -33,7 +34,7 @@ from relmachine.machine.laws import check
 from relmachine.machine.own_law import parse_own_law
 from relmachine.machine.plan import FieldType, Kind, Plan, Reducer
 from relmachine.machine.report import Law, Report
-from relmachine.machine.runs import Tool
+from relmachine.machine.runs import ThreadBudget, Tool
 
 Claims = Sequence[Claim | str]
 Writes = Mapping[Field, str] | Mapping[str, str] | Sequence[Field | str]
@@ -43,13 +44,19 @@ Judged = TypeVar("Judged", bound=Callable[..., object])
 
 
 class Touches(TypedDict, total=False):
-    """What a step touches, by handle or by name. `writes` maps fields to payload members where it is recorded."""
+    """What a step touches, by handle or by name. `writes` maps fields to payload members where it is recorded.
+
+    `on_missing` says what becomes of it while what it needs is not effective: "refuse", which is what is done without
+    it, or "defer", which holds it for at most `hold_seconds` (`docs/deferred.md`).
+    """
 
     asserts: Claims
     contests: Claims
     vetoes: Claims
     reads: Sequence[Claim | Field | str]
     writes: Writes
+    on_missing: OnMissing
+    hold_seconds: float | None
 
 
 class Computing(Touches, Durable, total=False):
@@ -73,9 +80,16 @@ class Machine:
     """Claims, fields and step types under one name. `version` is the declaration's; it is not part of its laws."""
 
     def __init__(
-        self, name: str, *, version: str = "1", claims: Sequence[Claim] = (), fields: Sequence[Field] = ()
+        self,
+        name: str,
+        *,
+        version: str = "1",
+        claims: Sequence[Claim] = (),
+        fields: Sequence[Field] = (),
+        budget: ThreadBudget | None = None,
     ) -> None:
-        self.declaration = Declaration(name, version)
+        """`budget` is what all the runs of one thread may spend together."""
+        self.declaration = Declaration(name, version, budget=budget)
         for item in (*claims, *fields):
             self.declaration.add(item)
 
@@ -260,6 +274,8 @@ class Machine:
                 closure=closure,
                 run=run,
                 targets=tuple(cast(Durable, touches).get("targets", ())),
+                on_missing=touches.get("on_missing", "refuse"),
+                hold_seconds=touches.get("hold_seconds"),
             )
         )
 

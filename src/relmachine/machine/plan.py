@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from relmachine.machine.own_law import OwnLaw
-    from relmachine.machine.runs import RunPlan
+    from relmachine.machine.runs import RunPlan, ThreadBudget
+
+
+HOLD_SECONDS = 3600.0
+"""How long a step is held that says nothing else."""
 
 
 class Kind(StrEnum):
@@ -91,7 +95,8 @@ class StepPlan:
     `writes` are the fields it may write; `recorded` maps a field to the payload member that is its contribution.
     A step with a `closure` is *computed*: `closure(payload, view)` returns the contributions; otherwise *recorded*.
     With a `run` it is *detached*: its closure runs outside the turn, and its answer comes back by the stream.
-    `targets` are the steps that a procedure may propose.
+    `targets` are the steps that a procedure may propose. A step that `defers` is held, for `hold_seconds` and then
+    refused, when nothing speaks against it but that what it needs is not effective yet.
     """
 
     index: int
@@ -108,6 +113,8 @@ class StepPlan:
     closure: Callable[..., object] | None = None
     run: RunPlan | None = None
     targets: frozenset[str] = frozenset()
+    defers: bool = False
+    hold_seconds: float = HOLD_SECONDS
 
     @property
     def computed(self) -> bool:
@@ -127,7 +134,7 @@ class Plan:
     `dependent[i]` is the mask over steps that depend on step `i` (always with bit `i`). `stable_saturation` is S and
     `stable_transfer` is R of math.md section 2, over all declared claims. `vetoable` are claims some step vetoes.
     `own_laws` are the laws that the author added, by name. `models` are the author's bindings: a model string or a
-    PydanticAI model by name.
+    PydanticAI model by name. `budget` is what the runs of one thread may spend together.
     """
 
     machine: str
@@ -146,6 +153,7 @@ class Plan:
     claim_index: Mapping[str, int]
     own_laws: tuple[OwnLaw, ...] = ()
     models: Mapping[str, object] = field(default_factory=dict[str, object])
+    budget: ThreadBudget | None = None
 
     def step(self, name: str) -> StepPlan | None:
         """The step type called `name`, or None when the machine has none."""

@@ -26,6 +26,8 @@ class Law(StrEnum):
     MEMBERS_FIT = "members_fit"
     PAYLOAD_CLOSED = "payload_closed"
     CLOSURES_RUN = "closures_run"
+    DEFERRAL_SOUND = "deferral_sound"
+    BUDGET_SOUND = "budget_sound"
     OWN_LAWS_SOUND = "own_laws_sound"
     INGEST_KNOWN = "ingest_known"
     CONFIRMATION_APART = "confirmation_apart"
@@ -53,6 +55,8 @@ _MEANING: Mapping[Law, str] = {
     Law.MEMBERS_FIT: "each recorded payload member has its field's type",
     Law.PAYLOAD_CLOSED: "payload models refuse unknown members",
     Law.CLOSURES_RUN: "each closure belongs to a Process and takes (step: PayloadModel, view)",
+    Law.DEFERRAL_SOUND: "a step that defers needs something, runs inside its turn, and is held for a time",
+    Law.BUDGET_SOUND: "a thread's budget has room for something",
     Law.OWN_LAWS_SOUND: "each law of the author's own says what it guards and reads, and speaks of nothing else",
     Law.INGEST_KNOWN: "the log mapping names steps and source attributes that can exist",
     Law.CONFIRMATION_APART: "a Process does not assert a claim that another kind asserts too",

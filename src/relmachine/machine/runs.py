@@ -34,6 +34,16 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadBudget:
+    """What all the runs of one thread may spend together; None sets no bound. `cost` is in US dollars."""
+
+    tokens: int | None = None
+    cost: float | None = None
+    tool_calls: int | None = None
+    wall_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """A function that a model may call with arguments of the declared types.
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from relmachine.errors import Code, RelmError
-from relmachine.machine.declaration import FieldTypeName, Member, ReducerName
+from relmachine.machine.declaration import FieldTypeName, Member, OnMissing, ReducerName
 from relmachine.machine.explicit import points_of
 from relmachine.machine.explicit_form import ExplicitFiberForm, RestrictionForm, explicit_of
 from relmachine.machine.explicit_rows import explicit_of_rows
@@ -63,6 +63,8 @@ class StepForm(_Form):
     reads: _Names = []
     writes: dict[_Name, _Name] = {}
     payload: dict[_Name, MemberForm] = {}
+    on_missing: OnMissing = "refuse"
+    hold_seconds: float | None = None
 
 
 class XesForm(_Form):
@@ -154,6 +156,8 @@ def _machine(form: MachineForm, beside: Callable[[str], str]) -> Machine:
             vetoes=step.vetoes,
             reads=step.reads,
             writes=step.writes,
+            on_missing=step.on_missing,
+            hold_seconds=step.hold_seconds,
         )
     for one, other in form.independent:
         machine.independent(one, other)

@@ -14,7 +14,7 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.repetition import recall
-from relmachine.kernel.control import ANSWER, CLOSE, MERGE, RECORDS
+from relmachine.kernel.control import ANSWER, CLOSE, MERGE, RECORDS, RELEASE
 from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Message
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
@@ -195,6 +195,7 @@ _NODES_SAY = {
     CLOSE: _MERGING,
     MERGE: _MERGING,
     ANSWER: (Code.RUN_UNKNOWN, "a node answers for what it ran: publish the step, and wait for its outcome"),
+    RELEASE: (Code.HELD_UNKNOWN, "a node releases what is held: publish what the step needs"),
 }
 """Control records that nobody publishes through the interface, and what to do instead."""
 
@@ -205,7 +206,7 @@ def _not_for_clients(candidate: Candidate) -> Refused:
 
 
 def _final(outcome: Mapping[str, object] | None) -> bool:
-    return outcome is not None and outcome["outcome"] != "opened"
+    return outcome is not None and outcome["outcome"] not in ("opened", "held")
 
 
 def _of(item: Candidate | Refused) -> Candidate:

@@ -25,6 +25,7 @@ from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
+from relmachine.hosts.held_keeper import HeldKeeper
 from relmachine.hosts.lane_effects import OnEffect
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.pauses import Pauses
@@ -42,6 +43,7 @@ from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
 from relmachine.store.file_order import FileOrder
+from relmachine.store.held import HeldSteps
 from relmachine.store.sqlite import SqliteStore
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.nats import NatsStream
@@ -132,6 +134,10 @@ async def open_parts(stack: contextlib.AsyncExitStack, machine: Machine, setting
     lane = await open_lane(stack, plan, settings, stream, store, grants, limits, stream_bounds(settings), asking)
     vital += [asyncio.create_task(one.ended(), name="control lane") for one in lane.vital]
     effects = OnEffect(stages.hot, pauses, host)
+    if any(step.defers for step in plan.steps):
+        keeper = HeldKeeper(plan, HeldSteps(store.deciding), stream.publisher)
+        keeper.start()
+        stack.push_async_callback(keeper.close)
     if runs.runner is not None:
         effects.listeners.append(runs.runner.heard)
     lane.thread.listen(effects.heard, relay.gone)

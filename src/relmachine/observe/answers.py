@@ -79,11 +79,23 @@ class StepOpened(Answer):
     repeated: bool = Field(description="Whether the step had been published before: nothing changed this time")
 
 
+class StepHeld(Answer):
+    """A step that waits for claims that it needs: it is decided again when they are effective, or refused in time."""
+
+    outcome: Literal["held"] = "held"
+    thread: str
+    sequence: int = Field(description="Stream sequence of the step: ask for its outcome there")
+    repeated: bool = Field(description="Whether the step had been published before: nothing changed this time")
+    missing: list[str] = Field(description="Claims that were not effective when it came")
+
+
 class RecordApplied(Answer):
-    """A fork, merge, closing or resolution that took effect, or an answer that let a run begin again."""
+    """A fork, merge, closing or resolution that took effect, an answer that let a run begin again, or a
+    release of a step that waits still.
+    """
 
     outcome: Literal["applied"] = "applied"
-    record: str = Field(description="_fork, _merge, _close, _resolve or _answer")
+    record: str = Field(description="_fork, _merge, _close, _resolve, _answer or _release")
     thread: str
     sequence: int = Field(description="Stream sequence of the record")
     repeated: bool = Field(description="Whether it had been published before: nothing changed this time")
@@ -105,6 +117,7 @@ class Published(Answer):
     accepted: StepAccepted
     committed: StepCommitted | None = Field(description="Null when not waited for, or not decided within the wait")
     opened: StepOpened | None = Field(default=None, description="The step runs outside its turn: ask again later")
+    held: StepHeld | None = Field(default=None, description="The step waits for what it needs: ask again later")
 
 
 class Health(Answer):

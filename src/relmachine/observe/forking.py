@@ -11,7 +11,7 @@ from relmachine.kernel.envelope import ANONYMOUS, Envelope
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import Refused
-from relmachine.observe.answers import Asked, StepAccepted, StepCommitted, StepOpened, StepRefused, answer
+from relmachine.observe.answers import Asked, StepAccepted, StepCommitted, StepHeld, StepOpened, StepRefused, answer
 from relmachine.observe.answers_forking import Obstruction, ObstructionLine, Obstructions, Side
 from relmachine.observe.asking import parse_at
 from relmachine.observe.port import Accepted, NodeView
@@ -96,5 +96,5 @@ async def _answered(node: NodeView, said: Accepted | Refused, seconds: float) ->
     outcome = await outcome_of(node, said.thread, said.sequence, seconds, repeated=said.duplicate, key=said.key)
     if isinstance(outcome, StepRefused):
         return outcome
-    assert not isinstance(outcome, StepCommitted | StepOpened), "the key is a control record's"
+    assert not isinstance(outcome, StepCommitted | StepOpened | StepHeld), "the key is a control record's"
     return Asked(accepted=accepted, applied=outcome)

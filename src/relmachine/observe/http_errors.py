@@ -72,6 +72,8 @@ STATUS: dict[Code, int] = {
     Code.RUN_CANCELLED: 409,
     Code.RUN_OVERTAKEN: 409,
     Code.RUN_UNKNOWN: 409,
+    Code.HELD_TOO_LONG: 409,
+    Code.HELD_UNKNOWN: 409,
     # asking
     Code.NOT_FOUND: 404,
     Code.LIMIT_EXCEEDED: 429,

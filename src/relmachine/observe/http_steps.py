@@ -12,7 +12,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
-from relmachine.observe.answers import RecordApplied, StepAccepted, StepCommitted, StepOpened, StepRefused
+from relmachine.observe.answers import RecordApplied, StepAccepted, StepCommitted, StepHeld, StepOpened, StepRefused
 from relmachine.observe.asking import SEQUENCE_MAX
 from relmachine.observe.http_body import bounded_body, discard_body
 from relmachine.observe.http_errors import ERRORS, STATUS
@@ -44,7 +44,7 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
     @router.post(
         "/threads/{thread}/steps",
         status_code=202,
-        response_model=StepAccepted | StepOpened,
+        response_model=StepAccepted | StepOpened | StepHeld,
         responses={200: {"model": StepCommitted | RecordApplied, "description": "Decided (with wait=settled)"}},
         openapi_extra=_BODY,
         summary="Publish a step",
@@ -73,7 +73,7 @@ def steps_router(node: NodeView, limits: Limits) -> APIRouter:
 
     @router.get(
         "/threads/{thread}/steps/{sequence}",
-        response_model=StepCommitted | StepOpened | RecordApplied,
+        response_model=StepCommitted | StepOpened | StepHeld | RecordApplied,
         summary="The outcome of a stream sequence, once it is decided",
     )
     async def outcome(
@@ -112,7 +112,7 @@ def accepted_response(accepted: StepAccepted) -> JSONResponse:
 def outcome_response(answer: Outcome) -> JSONResponse:
     if isinstance(answer, StepRefused):
         return refused_response(answer)
-    return JSONResponse(answer.model_dump(mode="json"), 202 if isinstance(answer, StepOpened) else 200)
+    return JSONResponse(answer.model_dump(mode="json"), 202 if isinstance(answer, StepOpened | StepHeld) else 200)
 
 
 def refused_response(refused: StepRefused) -> JSONResponse:

@@ -14,7 +14,7 @@ from relmachine.kernel.knowledge import normal_form_of
 from relmachine.kernel.limits import Limits
 from relmachine.machine.canonical import canonical
 from relmachine.observe import asking
-from relmachine.observe.answers import Published, RecordApplied, StepOpened, StepRefused
+from relmachine.observe.answers import Published, RecordApplied, StepHeld, StepOpened, StepRefused
 from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
 from relmachine.observe.mcp_errors import ProblemError, coded
@@ -87,6 +87,8 @@ def add_publish(server: FastMCP, node: NodeView, limits: Limits) -> None:
             raise ProblemError(outcome)
         if isinstance(outcome, StepOpened):
             return Published(accepted=accepted, committed=None, opened=outcome)
+        if isinstance(outcome, StepHeld):
+            return Published(accepted=accepted, committed=None, held=outcome)
         return Published(accepted=accepted, committed=outcome)
 
 

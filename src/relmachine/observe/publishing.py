@@ -13,6 +13,7 @@ from relmachine.observe.answers import (
     RecordApplied,
     StepAccepted,
     StepCommitted,
+    StepHeld,
     StepOpened,
     StepRefused,
     Transition,
@@ -21,7 +22,7 @@ from relmachine.observe.answers import (
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
 
-Outcome = StepCommitted | StepOpened | RecordApplied | StepRefused
+Outcome = StepCommitted | StepOpened | StepHeld | RecordApplied | StepRefused
 """What became of a step or a control record, as far as it has come."""
 
 
@@ -65,14 +66,16 @@ async def outcome_of(
         # By its key: a fork or a merge brings many steps at one sequence.
         first = await reading.receipt(node.store, thread, cast(str, outcome["key"]))
         outcome = None if first is None else cast("dict[str, object]", orjson.loads(first.outcome))
-        if outcome is not None and outcome["outcome"] == "opened":
+        if outcome is not None and outcome["outcome"] in ("opened", "held"):
             outcome = await node.outcome(thread, sequence, seconds)
     if outcome is None:
         return None
-    # A step that ran outside its turn has its outcome at the sequence of its answer.
+    # A step that ran outside its turn, or was held, has its outcome at the sequence of the record that ended that.
     sequence = cast(int, outcome["sequence"])
     if outcome["outcome"] == "opened":
         return StepOpened(thread=thread, sequence=sequence, repeated=repeated)
+    if outcome["outcome"] == "held":
+        return await _held(node, thread, sequence, repeated=repeated)
     if outcome["outcome"] == "refused":
         return await _refused(node, thread, sequence, repeated=repeated)
     if outcome["outcome"] == "applied":
@@ -91,6 +94,11 @@ def early_refusal(refused: Refused) -> StepRefused:
         thread=refused.candidate.thread,
         sequence=None,
     )
+
+
+async def _held(node: NodeView, thread: str, sequence: int, *, repeated: bool) -> StepHeld:
+    missing = list(await reading.missing_at(node.store, thread, sequence))
+    return StepHeld(thread=thread, sequence=sequence, repeated=repeated, missing=missing)
 
 
 async def _refused(node: NodeView, thread: str, sequence: int, *, repeated: bool) -> StepRefused:

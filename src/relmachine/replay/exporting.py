@@ -32,6 +32,9 @@ SELECT r.seq, r.step, r.step_key, r.payload, r.evidence, e.outcome
 FROM runs r LEFT JOIN run_ends e ON e.thread = r.thread AND e.seq = r.seq
 WHERE r.thread = ? AND r.seq > ? ORDER BY r.seq LIMIT 1000
 """
+_HELD = """
+SELECT seq, step, step_key, payload, evidence FROM held WHERE thread = ? AND seq > ? ORDER BY seq LIMIT 1000
+"""
 _CONTROLS = """
 SELECT seq, record, step_key, payload, evidence FROM controls WHERE thread = ? AND seq > ? ORDER BY seq LIMIT 1000
 """
@@ -104,6 +107,9 @@ class _Thread:
             if outcome is not None:
                 told = cast("dict[str, object]", orjson.loads(outcome))
                 self.runs.append(ExportedRun(thread=self._thread, request=sequence, outcome=told))
+        async for row in self._rows(_HELD, (0,)):
+            sequence, *texts = cast("tuple[int, str, str, str, str]", row)
+            self._add(sequence, texts[0], _body(*texts))
         async for row in self._rows(_CONTROLS, (0,)):
             sequence, record, key, payload, evidence = cast("tuple[int, str, str, str, str]", row)
             if record == ANSWER:

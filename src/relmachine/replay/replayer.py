@@ -62,9 +62,8 @@ class Replayer:
             store = SqliteStore.open(folder / "store.db", self._plan, self._limits)
             stack.push_async_callback(store.close)
             stream = ExportedStream(export.messages)
-            rounds = Rounds(
-                assemble(self._plan, self._limits, store, stream, self._gates(stack), cast("Relay", NoRelay()))
-            )
+            gates, relay = self._gates(stack), cast("Relay", NoRelay())
+            rounds = Rounds(assemble(self._plan, self._limits, store, stream, gates, relay, budgets=False))
             carrier = self._carrier or await _carrier(stack, self._plan, self._limits)
             again = RunsAgain(self._plan, self._limits, store, carrier, export, mode)
             differences: list[Difference] = []

@@ -1,8 +1,9 @@
 """A plan as JSON text, so that whoever reads the store understands it without the machine's file.
 
 `{machine, version, laws_digest, digest, matrix_digest, claims: [{name, requires, stable_saturation, stable_transfer,
-vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent, targets}],
-fields: [{name, type, reducer}], own_laws: [{name, text}]}`, `targets` and laws only where there are any. Claims and
+vetoable}], steps: [{name, kind, asserts, contests, vetoes, needs, reads, writes, recorded, dependent, targets,
+on_missing}], fields: [{name, type, reducer}], own_laws: [{name, text}]}`, `targets`, `on_missing` and laws only where
+there are any. Claims and
 steps are named, not numbered; `dependent` lists the steps that a step depends on, `targets` those it may propose.
 """
 
@@ -81,6 +82,7 @@ def _declared_step(plan: Plan, step: StepPlan) -> DeclaredStep:
         recorded=dict(step.recorded),
         dependent=[other.name for other in plan.steps if plan.dependent[step.index] >> other.index & 1],
         targets=sorted(step.targets) or None,
+        on_missing="defer" if step.defers else None,
     )
 
 
@@ -117,6 +119,7 @@ def load_plan(text: str) -> Plan:
                 recorded=tuple(step.recorded.items()),
                 payload_model=UnknownPayload,
                 targets=frozenset(step.targets or ()),
+                defers=step.on_missing == "defer",
             )
             for index, step in enumerate(declared.steps)
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from relmachine.machine.declaration import OnMissing
 from relmachine.machine.plan import FieldType, Kind, Reducer
 
 
@@ -36,6 +37,8 @@ class DeclaredStep(_Wire):
     dependent: list[str]
     targets: list[str] | None = None
     """Steps that it may propose; not there in one that proposes none."""
+    on_missing: OnMissing | None = None
+    """`defer`; not there in one that is refused while something is missing."""
 
 
 class DeclaredField(_Wire):

@@ -19,11 +19,14 @@ UNION ALL SELECT e.step_key FROM thread_events te JOIN events e ON e.event_id = 
   WHERE te.thread = ?1 AND te.seq = ?2
 UNION ALL SELECT step_key FROM rejections WHERE thread = ?1 AND seq = ?2
 UNION ALL SELECT step_key FROM runs WHERE thread = ?1 AND seq = ?2
+UNION ALL SELECT step_key FROM held WHERE thread = ?1 AND seq = ?2
 """
-# A step that runs outside its turn has two messages: its own, and the answer that ended it.
+# A step that runs outside its turn, or is held, has two messages: its own, and the record that ended that.
 _ENDED = """
 SELECT outcome FROM run_ends WHERE thread = ?1 AND seq = ?2
 UNION ALL SELECT outcome FROM run_ends WHERE thread = ?1 AND at_seq = ?2
+UNION ALL SELECT outcome FROM held_ends WHERE thread = ?1 AND seq = ?2
+UNION ALL SELECT outcome FROM held_ends WHERE thread = ?1 AND at_seq = ?2
 """
 _REJECTION = """
 SELECT seq, thread, step, step_key, gate, code, sentence, witness, lifecycle FROM rejections
@@ -36,6 +39,7 @@ _ONE = f"{_REJECTION} WHERE thread = ? AND seq = ?"
 _TRANSITIONS = """
 SELECT claim, kind, history_before, history_after FROM transitions WHERE thread = ? AND seq = ? ORDER BY claim
 """
+_MISSING = "SELECT missing FROM held WHERE thread = ? AND seq = ?"
 _SEQUENCE_MAX = 2**63 - 1
 
 
@@ -111,7 +115,8 @@ async def receipt_at(store: Reads, thread: str, sequence: int) -> Receipt | None
 async def outcome_at(store: Reads, thread: str, sequence: int) -> Mapping[str, object] | None:
     """The outcome decided at `sequence`: members as in `receipts.outcome`.
 
-    Of a step that runs outside its turn it is `opened` until its answer is decided, then what became of the step.
+    Of a step that runs outside its turn it is `opened` until its answer is decided, of one that is held `held` until it
+    is released, then what became of the step.
     None for a step not decided yet, and for one that repeats an earlier one: the journal tells which.
     """
     for (text,) in (await store.select(_ENDED, (thread, sequence))).rows:
@@ -129,6 +134,13 @@ async def outcome_at(store: Reads, thread: str, sequence: int) -> Mapping[str, o
             "sentence": refused.sentence,
         }
     return None
+
+
+async def missing_at(store: Reads, thread: str, sequence: int) -> tuple[str, ...]:
+    """The claims that the step held at `sequence` waited for when it came."""
+    for (text,) in (await store.select(_MISSING, (thread, sequence))).rows:
+        return tuple(cast("list[str]", orjson.loads(cast(str, text))))
+    return ()
 
 
 async def transitions_at(store: Reads, thread: str, sequence: int) -> list[TransitionLine]:

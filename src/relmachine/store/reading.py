@@ -21,6 +21,7 @@ from relmachine.store.obstructed import (
 from relmachine.store.outcomes import (
     Rejection,
     TransitionLine,
+    missing_at,
     newest_rejections,
     outcome_at,
     receipt,
@@ -75,6 +76,7 @@ __all__ = [
     "fiber",
     "figures",
     "lineage",
+    "missing_at",
     "newest_rejections",
     "newest_threads",
     "normal_form",

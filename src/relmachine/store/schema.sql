@@ -185,6 +185,19 @@ CREATE TABLE run_drafts (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, place INTEGER NOT NULL, decision TEXT NOT NULL,
   PRIMARY KEY (thread, seq, attempt, place)
 ) STRICT, WITHOUT ROWID;
+-- Steps that wait for claims they need. `seq` is the step's message; `at_seq` the release by which it stopped waiting.
+CREATE TABLE held (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
+  payload_digest TEXT NOT NULL, missing TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE held_ends (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, at_seq INTEGER NOT NULL,
+  lifecycle TEXT NOT NULL CHECK (lifecycle IN ('', 'OPEN>ACTIVE>COMMIT>CLOSE', 'OPEN>ACTIVE>ABORT>CLOSE')),
+  outcome TEXT NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX held_ends_by_release ON held_ends (thread, at_seq);
+-- Threads with steps that wait now, among all others; a value that looks like that costs a look.
+CREATE INDEX threads_waiting ON threads (thread) WHERE instr(state, '"waiting":{') > 0;
 -- How often the fence rolled back a request, by the opened store that sent it; counted where several servers share one.
 CREATE TABLE fence_refusals (writer TEXT PRIMARY KEY, refusals INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 -- Per field the contributions that still decide its value over the history, as a JSON object of arrays.
@@ -209,10 +222,6 @@ CREATE VIEW thread_stops (thread, record, control_seq, at_seq, epoch) AS
   WHERE outcome = 'applied' AND record IN ('cancel', 'close') AND payload ->> '$.request' IS NULL;
 
 -- Relations that no turn writes yet.
-CREATE TABLE held (
-  thread TEXT NOT NULL, seq INTEGER NOT NULL, step TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
-  missing TEXT NOT NULL, PRIMARY KEY (thread, seq)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE units (
   id TEXT NOT NULL, locale TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (id, locale)
 ) STRICT, WITHOUT ROWID;
@@ -989,6 +998,34 @@ END;
 CREATE TRIGGER run_drafts_answered AFTER INSERT ON run_answers BEGIN
   DELETE FROM run_drafts WHERE thread = NEW.thread AND seq = NEW.seq AND attempt = NEW.attempt;
 END;
+
+-- Held steps: held and released once each, inside a commit of their thread.
+CREATE TRIGGER held_once BEFORE INSERT ON held
+WHEN EXISTS (SELECT 1 FROM held WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: held');
+END;
+CREATE TRIGGER held_turn BEFORE INSERT ON held
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.seq > from_seq AND NEW.seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: held');
+END;
+CREATE TRIGGER held_ends_once BEFORE INSERT ON held_ends
+WHEN EXISTS (SELECT 1 FROM held_ends WHERE thread = NEW.thread AND (seq = NEW.seq OR at_seq = NEW.at_seq)) BEGIN
+  SELECT RAISE(ABORT, 'write_once: held_ends');
+END;
+CREATE TRIGGER held_ends_turn BEFORE INSERT ON held_ends
+WHEN NOT EXISTS (SELECT 1 FROM under_way
+  WHERE thread = NEW.thread AND NEW.at_seq > from_seq AND NEW.at_seq <= to_seq) BEGIN
+  SELECT RAISE(ABORT, 'outside a commit: held_ends');
+END;
+CREATE TRIGGER held_ends_held BEFORE INSERT ON held_ends
+WHEN NOT EXISTS (SELECT 1 FROM held WHERE thread = NEW.thread AND seq = NEW.seq AND seq < NEW.at_seq) BEGIN
+  SELECT RAISE(ABORT, 'missing: held');
+END;
+CREATE TRIGGER held_update BEFORE UPDATE ON held BEGIN SELECT RAISE(ABORT, 'write_once: held'); END;
+CREATE TRIGGER held_delete BEFORE DELETE ON held BEGIN SELECT RAISE(ABORT, 'write_once: held'); END;
+CREATE TRIGGER held_ends_update BEFORE UPDATE ON held_ends BEGIN SELECT RAISE(ABORT, 'write_once: held_ends'); END;
+CREATE TRIGGER held_ends_delete BEFORE DELETE ON held_ends BEGIN SELECT RAISE(ABORT, 'write_once: held_ends'); END;
 
 -- The control lane: an effect is of where its thread stands, and what it does to the thread comes with its row.
 CREATE TRIGGER control_effects_here BEFORE INSERT ON control_effects BEGIN

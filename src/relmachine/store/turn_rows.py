@@ -85,6 +85,8 @@ def content_rows(proposals: Sequence[Proposal]) -> dict[Target, Rows]:
         tables.OBSTRUCTIONS: _all(proposal.obstructions for proposal in proposals),
         tables.RESOLUTIONS: _all(proposal.resolutions for proposal in proposals),
         **_run_rows([proposal.run for proposal in proposals if proposal.run is not NO_RUN]),
+        tables.HELD: _all(proposal.held for proposal in proposals),
+        tables.HELD_ENDS: _all(proposal.held_ends for proposal in proposals),
         tables.OUTBOX: _all(proposal.outbox for proposal in proposals),
     }
 

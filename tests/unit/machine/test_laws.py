@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from relmachine import Code, Machine, RelmError, Section, View
+from relmachine import Code, Machine, RelmError, Section, ThreadBudget, View
 from relmachine.machine.declaration import Member
 from relmachine.machine.plan import FieldType
 from relmachine.machine.report import Law, Verdict
@@ -158,6 +158,20 @@ def empty(machine: Machine) -> None:
     machine.declaration.steps.clear()
 
 
+def waiting(machine: Machine, **given: object) -> None:
+    machine.step("s", kind="process", reads=["a"], **given)  # pyright: ignore
+
+
+def deferring_run(machine: Machine) -> None:
+    @machine.process(name="late", reads=["a"], durable=True, on_missing="defer")
+    def late(step: Note, view: View) -> Section:
+        return Section()
+
+
+def budgeted(machine: Machine, budget: ThreadBudget) -> None:
+    machine.declaration.budget = budget
+
+
 def ingest_to_nowhere(machine: Machine) -> None:
     machine.ingest_xes(names={"Check": "nope"}, payload={"who": "event:org:resource"})
 
@@ -172,6 +186,7 @@ def process_beside_derivation(machine: Machine) -> None:
 
 Breaking = Callable[[Machine], object]
 
+OF_S = {"step": "s"}
 BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
     (Law.REQUIRES_ACYCLIC, cycle, {"cycle": ["x", "z", "y", "x"]}),
     (Law.REQUIRES_ACYCLIC, self_cycle, {"cycle": ["x", "x"]}),
@@ -280,6 +295,30 @@ BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
     (Law.CLOSURES_RUN, closure_of_one_argument, {"step": "work"}),
     (Law.CLOSURES_RUN, closure_that_waits, {"step": "work"}),
     (Law.CLOSURES_RUN, closure_that_records, {"step": "work", "fields": ["total"]}),
+    (Law.DEFERRAL_SOUND, lambda m: m.step("s", kind="process", on_missing="defer"), {"step": "s"}),
+    (Law.DEFERRAL_SOUND, deferring_run, {"step": "late"}),
+    (Law.DEFERRAL_SOUND, lambda m: waiting(m, on_missing="later"), {"step": "s", "on_missing": "later"}),
+    (Law.DEFERRAL_SOUND, lambda m: waiting(m, hold_seconds=9), {"step": "s", "hold_seconds": 9}),
+    *[
+        (
+            Law.DEFERRAL_SOUND,
+            lambda m, n=n: waiting(m, on_missing="defer", hold_seconds=n),
+            {"step": "s", "hold_seconds": str(n)},
+        )
+        for n in (0, -1.0, float("nan"), float("inf"), 1e9)
+    ],
+    (Law.BUDGET_SOUND, lambda m: budgeted(m, ThreadBudget()), {}),
+    *[
+        (Law.BUDGET_SOUND, lambda m, n=n, v=v: budgeted(m, ThreadBudget(**{n: v})), {"budget": n, "given": str(v)})
+        for n, v in (
+            ("tokens", 0),
+            ("tokens", 1.5),
+            ("cost", -1.0),
+            ("cost", float("nan")),
+            ("tool_calls", -1),
+            ("wall_seconds", float("inf")),
+        )
+    ],
     (Law.INGEST_KNOWN, ingest_to_nowhere, {"activity": "Check", "step": "nope"}),
     (Law.INGEST_KNOWN, ingest_from_nowhere, {"member": "who", "source": "org:resource"}),
     (

@@ -16,6 +16,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.store.opening import SCHEMA
 from relmachine.store.verify import Report, verify
 from tests.unit.forks.joined_store import joined
+from tests.unit.held.filled_store import waited
 from tests.unit.runs.filled_store import ran
 from tests.unit.store.stored import ask, eventful, tamper, told_things
 
@@ -36,6 +37,7 @@ UNKNOWABLE = {
     ("sealed", "part"): "how far triggers take rows for settled; nothing hangs on it",
     ("sealed", "number"): "how far triggers take rows for settled; nothing hangs on it",
     ("runs", "evidence"): "who, when and which trace are told by the step's message alone",
+    ("held", "evidence"): "who, when and which trace are told by the step's message alone",
     ("controls", "evidence"): "of an answer, as of a step",
     **{("run_drafts", column): "no evidence: working memory" for column in DRAFTS},
     ("rejections", "step"): "without a receipt the step's message alone tells",
@@ -46,7 +48,7 @@ UNKNOWABLE = {
 """Columns of which some cells can be changed to another that may be right, and why; store/DESIGN.md lists them too."""
 
 
-EMPTY = {"held", "units", "peers", "revocations", "fence_refusals", "under_way"}
+EMPTY = {"units", "peers", "revocations", "fence_refusals", "under_way"}
 """Tables that nothing fills, or that are empty between transactions. What `fence_refusals` counts, where nodes share
 servers, is nothing an event tells."""
 
@@ -55,6 +57,12 @@ RECORDS = {"controls", "obstructions", "resolutions"}
 
 RUNS = {"runs", "run_attempts", "run_answers", "run_ends", "decisions", "iterations", "frozen_plans", "run_drafts"}
 """Tables that only steps outside their turn fill."""
+
+HELD = {"held", "held_ends"}
+"""Tables that only steps that are held fill."""
+
+RELEASED = HELD | {"controls", "threads", "receipts", "rejections", "outbox"}
+"""Tables in which such steps leave rows of another kind than others do."""
 
 ANSWERED = RUNS | {
     "controls",
@@ -92,11 +100,18 @@ def _columns() -> list[tuple[str, str]]:
     return found
 
 
-MADE: dict[str, Callable[[Path], object]] = {"steps": eventful, "records": joined, "runs": ran, "lane": told_things}
+MADE: dict[str, Callable[[Path], object]] = {
+    "steps": eventful,
+    "records": joined,
+    "runs": ran,
+    "held": waited,
+    "lane": told_things,
+}
 FILLED: dict[str, Callable[[str], bool]] = {
-    "steps": lambda table: table not in RECORDS | RUNS | LANE,
+    "steps": lambda table: table not in RECORDS | RUNS | HELD | LANE,
     "records": JOINED.__contains__,
     "runs": ANSWERED.__contains__,
+    "held": RELEASED.__contains__,
     "lane": (LANE | {"threads", "outbox"}).__contains__,
 }
 CELLS = [(store, table, column) for table, column in _columns() for store in MADE if FILLED[store](table)]

@@ -10,14 +10,13 @@ from typing import cast
 import orjson
 
 from relmachine.algebra.identity import payload_digest
-from relmachine.algebra.reducers import parse
 from relmachine.errors import Code
 from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.ledger import WITNESS_CHARACTERS_MAX
+from relmachine.kernel.recorded import recorded
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
-from relmachine.machine.canonical import canonical_text
 from relmachine.machine.own_law import principals_read
-from relmachine.machine.plan import Plan, Reducer, StepPlan
+from relmachine.machine.plan import Plan, Reducer
 from relmachine.store import tables
 from relmachine.store.verify.fault import Fault, reason, shown
 from relmachine.store.verify.steps import StoredStep
@@ -71,21 +70,14 @@ def _admitted(plans: Mapping[str, Plan], step: StoredStep) -> Told:
     named = event["step"] in principals_read(plan.own_laws)
     candidate = replace(known, payload_digest=payload_digest(known.payload, known.principal if named else None))
     written = tuple((cast(str, row[1]), cast(str, row[2])) for row in step.rows[tables.CONTRIBUTIONS])
-    expected = _contributed(kind, event["payload"])
+    # The function of a computed step is not known here.
+    expected = list(recorded(kind, event["payload"])) if kind.recorded else None
     once = {name: value for name, value in written if plan.fields[name].reducer is Reducer.ONCE}
     told = Told(step, Admitted(candidate, written), True, once)
     if any(name not in kind.writes for name, _ in written) or (expected is not None and expected != sorted(written)):
         said = sorted(kind.writes) if expected is None else expected
         return replace(told, doubt=fault_at(step, "contributions: not what the step writes", written, said))
     return told
-
-
-def _contributed(kind: StepPlan, payload: str) -> list[tuple[str, str]] | None:
-    """What a recorded step contributes, which its payload holds; None for a step whose function is not known here."""
-    if not kind.recorded:
-        return None
-    members = cast("Mapping[str, object]", parse(payload))
-    return sorted((name, canonical_text(members[member])) for name, member in kind.recorded if member in members)
 
 
 def _refused(plan: Plan, step: StoredStep) -> Told:

@@ -29,23 +29,27 @@ def _rows_at(table: str, alias: str) -> str:
     return f"(SELECT count(*) FROM {table} WHERE thread = {alias}.thread AND seq = {alias}.seq) AS {table}"
 
 
-def _run_at(alias: str) -> str:
-    """Of the run that ended at the thread and sequence of `alias`: where it was opened, and its life."""
-    run = f"FROM run_ends n WHERE n.thread = {alias}.thread AND n.at_seq = {alias}.seq"
-    return f"(SELECT n.seq {run}) AS opened_at, (SELECT n.lifecycle {run}) AS ended"
+def _end_at(alias: str) -> str:
+    """Of the run, or the held step, that ended at the thread and sequence of `alias`: where it came, and its life."""
+    at = f"n.thread = {alias}.thread AND n.at_seq = {alias}.seq"
+
+    def ended(column: str) -> str:
+        return " UNION ALL ".join(f"SELECT n.{column} FROM {table} n WHERE {at}" for table in ("run_ends", "held_ends"))
+
+    return f"({ended('seq')}) AS came_at, ({ended('lifecycle')}) AS ended"
 
 
 # Each row begins with its key. `receipts` are those of the step's own key.
 _EVENTS = f"""
 SELECT te.thread, te.seq, te.place, {_rows_at("thread_events", "te")}, {_rows_at("rejections", "te")},
-  {_rows_at("controls", "te")}, {_run_at("te")}, e.event_id, e.lifecycle, e.verdicts, te.evidence,
+  {_rows_at("controls", "te")}, {_end_at("te")}, e.event_id, e.lifecycle, e.verdicts, te.evidence,
   EXISTS (SELECT 1 FROM plans p WHERE p.plan_digest = e.plan_digest) AS planned,
   (SELECT r.seq FROM receipts r WHERE r.thread = te.thread AND r.step_key = e.step_key) AS receipt
 FROM thread_events te LEFT JOIN events e ON e.event_id = te.event_id
 WHERE (te.thread, te.seq, te.place) > (?, ?, ?) ORDER BY te.thread, te.seq, te.place LIMIT 500
 """
 _REJECTIONS = f"""
-SELECT j.thread, j.seq, {_rows_at("controls", "j")}, {_run_at("j")},
+SELECT j.thread, j.seq, {_rows_at("controls", "j")}, {_end_at("j")},
   j.step_key, j.gate, j.code, j.sentence, j.lifecycle,
   (SELECT r.seq FROM receipts r WHERE r.thread = j.thread AND r.step_key = j.step_key) AS receipt
 FROM rejections j WHERE (j.thread, j.seq) > (?, ?) ORDER BY j.thread, j.seq LIMIT 500
@@ -57,7 +61,7 @@ FROM controls k WHERE (k.thread, k.seq) > (?, ?) ORDER BY k.thread, k.seq LIMIT 
 """
 _RECEIPTS = f"""
 SELECT r.thread, r.step_key, r.seq, {_rows_at("thread_events", "r")}, {_rows_at("rejections", "r")},
-  {_rows_at("controls", "r")}, {_rows_at("runs", "r")}, r.outcome
+  {_rows_at("controls", "r")}, {_rows_at("runs", "r")}, {_rows_at("held", "r")}, r.outcome
 FROM receipts r WHERE (r.thread, r.step_key) > (?, ?) ORDER BY r.thread, r.step_key LIMIT 500
 """
 _RUNS = """
@@ -69,6 +73,11 @@ SELECT r.thread, r.seq, r.evidence,
   e.lifecycle, e.at_seq, (SELECT k.seq FROM receipts k WHERE k.thread = r.thread AND k.step_key = r.step_key) AS receipt
 FROM runs r LEFT JOIN run_ends e ON e.thread = r.thread AND e.seq = r.seq
 WHERE (r.thread, r.seq) > (?, ?) ORDER BY r.thread, r.seq LIMIT 500
+"""
+_HELD = """
+SELECT h.thread, h.seq, h.evidence,
+  (SELECT k.seq FROM receipts k WHERE k.thread = h.thread AND k.step_key = h.step_key) AS receipt
+FROM held h WHERE (h.thread, h.seq) > (?, ?) ORDER BY h.thread, h.seq LIMIT 500
 """
 
 _Row = dict[str, object]
@@ -122,7 +131,7 @@ def _of_event(row: _Row) -> _Wrongs:
     ended = row["ended"]
     brought = bool(row["controls"]) and ended is None
     if ended not in (None, COMMITTED):
-        yield "run_ends.lifecycle: of an event", ended, COMMITTED
+        yield "lifecycle of the end: of an event", ended, COMMITTED
     outcomes = cast(int, row["rejections"]) + (1 if brought else cast(int, row["thread_events"]))
     if outcomes != 1:
         yield "evidence: outcomes of one step", outcomes, 1
@@ -133,14 +142,14 @@ def _of_event(row: _Row) -> _Wrongs:
     if not row["planned"]:
         yield "events.plan_digest: no such plan", "", ""
     yield from _principal("thread_events", row)
-    at = row["seq"] if ended is None else row["opened_at"]
+    at = row["seq"] if ended is None else row["came_at"]
     if row["receipt"] is None or (row["receipt"] != at and not brought):
         yield "receipts: none of the step's key", row["receipt"], at
 
 
 def _of_rejection(row: _Row) -> _Wrongs:
-    if row["ended"] is not None and (row["ended"], row["lifecycle"]) != (ABORTED, ABORTED):
-        yield "rejections.lifecycle: of a run", row["lifecycle"], ABORTED
+    if row["ended"] is not None and (row["ended"] == COMMITTED or row["ended"] != row["lifecycle"]):
+        yield "rejections.lifecycle: of what ended otherwise", row["lifecycle"], row["ended"]
     if row["controls"] and row["ended"] is None:  # one that is committed too was met among the events
         yield "evidence: outcomes of one record", "applied, and refused", 1
     if row["lifecycle"] not in (REFUSED, ABORTED):
@@ -173,7 +182,13 @@ def _of_run(row: _Row) -> _Wrongs:
         yield "run_ends.lifecycle: of a run that was not done", row["lifecycle"], row["reason"]
 
 
-_HOME = {"committed": "thread_events", "refused": "rejections", "applied": "controls", "opened": "runs"}
+_HOME = {"committed": "thread_events", "refused": "rejections", "applied": "controls", "opened": "runs", "held": "held"}
+
+
+def _of_held(row: _Row) -> _Wrongs:
+    yield from _principal("held", row)
+    if row["receipt"] != row["seq"]:
+        yield "receipts: none of the step's key", row["receipt"], row["seq"]
 
 
 def _of_receipt(row: _Row) -> _Wrongs:
@@ -192,5 +207,6 @@ _PASSES = (
     _Pass(_REJECTIONS, ("", BEFORE_ALL), _of_rejection),
     _Pass(_CONTROLS, ("", BEFORE_ALL), _of_control),
     _Pass(_RUNS, ("", BEFORE_ALL), _of_run),
+    _Pass(_HELD, ("", BEFORE_ALL), _of_held),
     _Pass(_RECEIPTS, ("", ""), _of_receipt),
 )

@@ -7,6 +7,7 @@ from typing import cast
 
 import orjson
 
+from relmachine.kernel.control import RELEASE
 from relmachine.kernel.envelope import FOLLOW_UP_SOURCE
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.store.outcomes import receipt
@@ -26,18 +27,22 @@ class Feeds:
     def __init__(self, thread: str) -> None:
         self._thread = thread
         self._items: dict[str, list[_Item]] = {kind: [] for kind in _LISTS}
+        self._releases: list[_Item] = []
 
     def keep(self, proposal: Proposal) -> None:
         """Add what the turn of one step has for the feeds."""
         for row in proposal.outbox:
             if row.kind == "journal":
                 self._items["journal"] += orjson.loads(row.body)[_LISTS["journal"]]
+            elif row.kind == "step":
+                self._releases += [item for item in orjson.loads(row.body) if item["type"] == RELEASE]
         self._items["out"] += [row._asdict() for row in proposal.transitions]
         self._items["rejected"] += [row._asdict() for row in proposal.rejections]
 
     async def check(self, store: Reads, commit: StoredCommit, waiting: Sequence[OutboxRow]) -> Fault | None:
         """The first of the `waiting` messages that is not the one of this commit. Ends the commit."""
         items, self._items = self._items, {kind: [] for kind in _LISTS}
+        items["step"], self._releases = self._releases, []
         for row in waiting:
             try:
                 fault = await self._differs(store, commit, row, items.get(row.kind, []))
@@ -49,7 +54,7 @@ class Feeds:
 
     async def _differs(self, store: Reads, commit: StoredCommit, row: OutboxRow, items: list[_Item]) -> Fault | None:
         if row.kind == "step":
-            return await self._proposed(store, commit, row)
+            return await self._proposed(store, commit, row, items)
         stored = cast("list[_Item]", orjson.loads(row.body)[_LISTS[row.kind]])
         if row.kind == "journal":
             decided = {item["at"] for item in items}
@@ -67,14 +72,20 @@ class Feeds:
         body = orjson.dumps({**frame, _LISTS[row.kind]: items}).decode()
         return None if row.body == body and items else self._fault(row, row.body, body)
 
-    async def _proposed(self, store: Reads, commit: StoredCommit, row: OutboxRow) -> Fault | None:
-        """Whether the steps are said to be proposed by events of the commit, in their thread. What a function in the
-        turn proposes is known to nobody else.
+    async def _proposed(
+        self, store: Reads, commit: StoredCommit, row: OutboxRow, releases: list[_Item]
+    ) -> Fault | None:
+        """Whether the steps are said to be proposed by events of the commit, in their thread; what a function in the
+        turn proposes is known to nobody else. Of releases there are those of the commit.
         """
         rows = (await store.select(_EVENTS, (self._thread, commit.from_seq, commit.to_seq))).rows
         events = {cast(str, event) for (event,) in rows}
         found = cast("list[dict[str, object]]", orjson.loads(row.body))
+        if [one for one in found if one["type"] == RELEASE] != releases:
+            return self._fault(row, row.body, releases)
         for one in found:
+            if one["type"] == RELEASE:
+                continue
             event = cast(str, one["id"]).partition("/")[0]
             if event not in events or (one["source"], one["subject"]) != (FOLLOW_UP_SOURCE, self._thread):
                 return self._fault(row, one, "a step that an event of this commit proposes")

@@ -8,10 +8,7 @@ from typing import cast
 import orjson
 
 from relmachine.algebra.identity import digest
-from relmachine.algebra.identity import payload_digest as digest_of_payload
-from relmachine.errors import Code, RelmError
-from relmachine.gates.admission import AdmissionGate
-from relmachine.gates.port import LawCase
+from relmachine.errors import RelmError
 from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.control import ANSWER
 from relmachine.kernel.detached import OpenRun, aborted, again, answered, opened, why
@@ -23,20 +20,18 @@ from relmachine.kernel.told import told
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.kernel.views import view_digest, view_of
 from relmachine.machine.canonical import canonical_text
-from relmachine.machine.own_law import principals_read
 from relmachine.machine.plan import Reducer, StepPlan
 from relmachine.store import tables
 from relmachine.store.answers import answer_at
 from relmachine.store.points import table_rows
 from relmachine.store.tables import Target
 from relmachine.store.verify.fault import Fault
-from relmachine.store.verify.records import RecordAgain
+from relmachine.store.verify.late import ENDED, LateAgain
 from relmachine.store.verify.steps import Row
 
 _AT = "thread = ? AND seq = ?"
 _ATTEMPT = "thread = ? AND seq = ? AND attempt = ?"
 _ANSWERED_AT = "thread = ? AND at_seq = ?"
-_OF_EVENT = "event_id IN (SELECT event_id FROM thread_events WHERE thread = ? AND seq = ?)"
 _OF_ANSWER = "(thread, seq, attempt) IN (SELECT thread, seq, attempt FROM run_answers WHERE thread = ? AND at_seq = ?)"
 _FROZEN = "frozen_digest = ?"
 _WRITTEN = """
@@ -46,22 +41,18 @@ WHERE c.thread = ? AND c.seq <= ? AND c.field IN (SELECT value FROM json_each(?)
 
 
 @dataclass(frozen=True)  # with slots the class is made anew, and `super()` would mean the old one
-class RunAgain(RecordAgain):
+class RunAgain(LateAgain):
     """A request that opened a run, or the answer to one, decided once more on the state before it."""
 
     async def proposal(self) -> Proposal | Fault:
         """What its turn gave, or why it would have been decided otherwise."""
-        return await (self._opening() if self.stored.opens else self._answering())
+        return await (self._opening() if self.stored.home is tables.RUNS else self._answering())
 
     def computed(self, proposal: Proposal) -> dict[Target, list[Row]]:
-        """See `RecordAgain.computed`; the event of an answer is its own."""
+        """See `RecordAgain.computed`."""
         run = proposal.run
         return {
             **super().computed(proposal),
-            tables.EVENTS: list(proposal.events),
-            tables.CLAIMS: list(proposal.claims),
-            tables.CONTRIBUTIONS: list(proposal.contributions),
-            tables.REJECTIONS: list(proposal.rejections),
             tables.RUNS: list(run.runs),
             tables.RUN_ATTEMPTS: list(run.attempts),
             tables.RUN_ANSWERS: list(run.answers),
@@ -78,10 +69,9 @@ class RunAgain(RecordAgain):
         _, _, name, key, payload, payload_digest, frozen, evidence = cast("tuple[str, ...]", self.stored.row)
         bare = Candidate(self.stored.sequence, self.stored.thread, name, key, payload, payload_digest)
         candidate = bare.known(evidence)
-        named = name in principals_read(self.plan.own_laws)
-        if payload_digest != digest_of_payload(payload, candidate.principal if named else None):
+        if not self.digested(candidate):
             return self.fault("runs.payload_digest: not that of the payload", payload_digest, payload)
-        refusal = self._admission(candidate, {})
+        refusal = self.admission(candidate, ())
         if refusal is not None:
             return self.fault(f"gate {GateName.LAWS} does not admit the step", "opened", str(refusal.code))
         step = self.plan.steps[self.plan.step_index[name]]
@@ -105,9 +95,9 @@ class RunAgain(RecordAgain):
                 return self.fault("run_attempts: an answer that was not overtaken", "again", "")
             return again(self.plan, self.state, record, run, answer, view)
         if ends[0][3] != COMMITTED:
-            stored = await self._refusal()
-            known = None if stored.code in _ENDED else self._why(step, run, answer, view)
-            return aborted(self.plan, self.state, record, run, answer, known or stored)
+            stored = await self.refusal()
+            known = None if stored.code in ENDED else self._why(step, run, answer, view)
+            return await self.told(aborted(self.plan, self.state, record, run, answer, known or stored))
         contributions = tuple(sorted(answer.contributions.items()))
         refusal = self._why(step, run, answer, view)
         if refusal is not None:
@@ -124,7 +114,7 @@ class RunAgain(RecordAgain):
             told(self.plan, step, answer)
         except RelmError as error:
             return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
-        return self._admission(run.candidate, answer.contributions)
+        return self.admission(run.candidate, answer.contributions.items())
 
     async def _answer(self) -> tuple[OpenRun, Answer]:
         at = (self.stored.thread, self.stored.sequence)
@@ -140,11 +130,6 @@ class RunAgain(RecordAgain):
         assert answer is not None, "its row was read"
         assert (answer.request, answer.attempt, answer.reason) == (request, attempt, reason), "the row says the same"
         return run, answer
-
-    async def _refusal(self) -> Refusal:
-        (row,) = await table_rows(self.store, tables.REJECTIONS, _AT, self.stored.thread, self.stored.sequence)
-        gate, code, sentence, witness = cast("tuple[str, str, str, str]", row[4:8])
-        return Refusal(Code(code), GateName(gate), sentence, cast("dict[str, object]", orjson.loads(witness)))
 
     async def _frozen(self, name: str) -> str | Fault:
         rows = await table_rows(self.store, tables.FROZEN_PLANS, _FROZEN, name)
@@ -163,20 +148,8 @@ class RunAgain(RecordAgain):
             folds[name] = made
         return view_digest(view_of(self.plan, step, self.state, folds))
 
-    def _admission(self, step: Candidate, written: dict[str, str]) -> Refusal | None:
-        """Gate 3's verdict on the step here."""
-        once = {name: text for name, text in written.items() if self.plan.fields[name].reducer is Reducer.ONCE}
-        ((verdict,),) = AdmissionGate(self.plan).decide([LawCase(self.state, [step], [once])])
-        return verdict
-
-
-_ENDED = frozenset({Code.THREAD_CANCELLED, Code.THREAD_CLOSED})
-"""Of a thread that takes no more events."""
 
 _WHERE = {
-    tables.EVENTS: _OF_EVENT,
-    tables.CLAIMS: _OF_EVENT,
-    tables.CONTRIBUTIONS: _OF_EVENT,
     tables.RUN_ATTEMPTS: _ANSWERED_AT,
     tables.RUN_ANSWERS: _ANSWERED_AT,
     tables.RUN_ENDS: _ANSWERED_AT,

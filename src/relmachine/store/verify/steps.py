@@ -53,6 +53,10 @@ _OPENINGS = f"""
 SELECT r.thread, r.seq, json_array({_columns(tables.RUNS, "r")})
 FROM runs r WHERE (r.thread, r.seq) > (?, ?) ORDER BY r.thread, r.seq LIMIT 500
 """
+_HOLDINGS = f"""
+SELECT h.thread, h.seq, json_array({_columns(tables.HELD, "h")})
+FROM held h WHERE (h.thread, h.seq) > (?, ?) ORDER BY h.thread, h.seq LIMIT 500
+"""
 _SINGLE = (tables.THREAD_EVENTS, tables.EVENTS, tables.HISTORIES)
 _MANY = (tables.EXTENSIONS, tables.CLAIMS, tables.CONTRIBUTIONS, tables.RECEIPTS, tables.TRANSITIONS)
 # The receipt of a refused step's key may be its own, or that of an earlier step.
@@ -81,21 +85,26 @@ class StoredStep:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A control record that took effect, as its `controls` row; or a step that `opens` a run, as its `runs` row."""
+    """What has a turn of its own, as its row in the table `home`: a control record that took effect, a step that opened
+    a run, or one that was held.
+    """
 
     thread: str
     sequence: int
     row: Row
-    opens: bool = False
+    home: Target = tables.CONTROLS
 
 
 async def stored_steps(store: Reads) -> AsyncIterator[StoredStep | StoredRecord]:
-    """Committed and refused steps, steps that opened runs, and control records of all threads, in subject order."""
+    """Committed and refused steps, steps that opened runs or were held, and control records of all threads, in subject
+    order.
+    """
     kinds: tuple[Ahead[StoredStep] | Ahead[StoredRecord], ...] = (
         Ahead(_committed(store)),
         Ahead(_refused(store)),
-        Ahead(_records(store, _RECORDS, opens=False)),
-        Ahead(_records(store, _OPENINGS, opens=True)),
+        Ahead(_records(store, _RECORDS, tables.CONTROLS)),
+        Ahead(_records(store, _OPENINGS, tables.RUNS)),
+        Ahead(_records(store, _HOLDINGS, tables.HELD)),
     )
     while True:
         heads = [await kind.look() for kind in kinds]
@@ -128,10 +137,10 @@ async def _committed(store: Reads) -> AsyncIterator[StoredStep]:
             yield StoredStep(cast(str, thread), cast(int, seq), rows, event, [])
 
 
-async def _records(store: Reads, sql: str, *, opens: bool) -> AsyncIterator[StoredRecord]:
+async def _records(store: Reads, sql: str, home: Target) -> AsyncIterator[StoredRecord]:
     async for page in pages(store, sql, (), ("", BEFORE_ALL)):
         for thread, seq, row in page.rows:
-            yield StoredRecord(cast(str, thread), cast(int, seq), tuple(json.loads(cast(str, row))), opens)
+            yield StoredRecord(cast(str, thread), cast(int, seq), tuple(json.loads(cast(str, row))), home)
 
 
 async def _refused(store: Reads) -> AsyncIterator[StoredStep]:

@@ -10,7 +10,8 @@ from typing import cast
 import orjson
 
 from relmachine.kernel.advance import advance
-from relmachine.kernel.control import ANSWER
+from relmachine.kernel.control import ANSWER, RELEASE
+from relmachine.kernel.held import waits
 from relmachine.kernel.proposal import OutboxRow, Proposal
 from relmachine.kernel.state import dump_state, initial_state
 from relmachine.kernel.thread_token import thread_label
@@ -22,6 +23,7 @@ from relmachine.store.tables import Target
 from relmachine.store.verify.decided import Told, fault_at
 from relmachine.store.verify.fault import Fault, reason, shown
 from relmachine.store.verify.gate import Verdicts, agreed
+from relmachine.store.verify.held import HeldAgain
 from relmachine.store.verify.outbox import Feeds
 from relmachine.store.verify.own_laws import OwnVerdicts
 from relmachine.store.verify.records import RecordAgain
@@ -63,6 +65,8 @@ class ThreadCheck:
             if fault is not None:
                 return fault
         fault = item.doubt or (refused if isinstance(refused, Fault) else None)
+        if isinstance(decided, Refused) and waits(self._newest, decided):
+            fault = fault_at(step, "rejections: a step that is held", decided.refusal.code, "")
         if self.state.closed and isinstance(decided, Admitted):
             fault = fault_at(step, "an event of a thread that was merged into another", self.state.closed, "")
         if fault is not None:
@@ -141,7 +145,9 @@ class ThreadCheck:
 
 
 def _again(record: StoredRecord) -> type[RecordAgain]:
-    return RunAgain if record.opens or record.row[2] == ANSWER else RecordAgain
+    if record.home is tables.HELD or record.row[2] == RELEASE:
+        return HeldAgain
+    return RunAgain if record.home is tables.RUNS or record.row[2] == ANSWER else RecordAgain
 
 
 def _computed(proposal: Proposal) -> dict[Target, list[Row]]:

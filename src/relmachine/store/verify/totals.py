@@ -25,6 +25,8 @@ _COUNTED = (
     "run_ends",
     "decisions",
     "iterations",
+    "held",
+    "held_ends",
     "outbox",
     "fibers",
     "section_snapshots",
@@ -33,7 +35,6 @@ _OF_FIBERS = ("fiber_points", "fiber_elements", "fiber_meet", "fiber_join", "fib
 # Commits whose thread did not move, and relations that no turn writes yet.
 _EMPTY = (
     "under_way",
-    "held",
     "units",
     "peers",
     "revocations",
