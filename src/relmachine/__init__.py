@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from relmachine.machine.runs import Budget
     from relmachine.machine.section import Section
     from relmachine.machine.view import View
+    from relmachine.replay.exported import ThreadExport
+    from relmachine.replay.replayer import Replayer
 
 __all__ = [
     "Accord",
@@ -26,8 +28,10 @@ __all__ = [
     "Fiber",
     "Machine",
     "RelmError",
+    "Replayer",
     "Run",
     "Section",
+    "ThreadExport",
     "View",
     "claim",
     "field",
@@ -41,8 +45,10 @@ _HOMES = {
     "Fiber": "gates.models",
     "Machine": "machine.machine",
     "RelmError": "errors",
+    "Replayer": "replay.replayer",
     "Run": "machine.run",
     "Section": "machine.section",
+    "ThreadExport": "replay.exported",
     "View": "machine.view",
     "claim": "machine.declaration",
     "field": "machine.declaration",
