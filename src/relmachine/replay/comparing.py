@@ -16,26 +16,25 @@ if TYPE_CHECKING:
     from relmachine.replay.exported import ExportedAttempt, ExportedEvent, ExportedRun, ThreadExport
     from relmachine.store.port import Reads
 
+
 async def compare(store: Reads, export: ThreadExport) -> list[Shown]:
-    """All differences, in no order."""
+    """All differences: those of runs before those of events, which follow from them."""
     recorded: defaultdict[str, list[ExportedEvent]] = defaultdict(list)
     for event in export.events:
         recorded[event.thread].append(event)
-    shown: list[Shown] = []
+    events: list[Shown] = []
     runs: dict[tuple[str, int], ExportedRun] = {}
     for thread, digest in export.sections.items():
         found = Recorded(store, thread, Room(thread))
         await found.read_events()
         await found.read_runs()
-        shown += _events(thread, recorded[thread], found.events)
+        events += _events(thread, recorded[thread], found.events)
         runs |= {(run.thread, run.request): run for run in found.runs}
         section = (await reading.section(store, thread)).section_digest if found.events else None
         if section != digest:
             last = max((event.sequence for event in recorded[thread]), default=0)
-            shown.append(_shown(thread, last, 0, "section digest", digest or "", section or ""))
-    for run in export.runs:
-        shown += _run(run, runs.get((run.thread, run.request)))
-    return shown
+            events.append(_shown(thread, last, 0, "section digest", digest or "", section or ""))
+    return [one for run in export.runs for one in _run(run, runs.get((run.thread, run.request)))] + events
 
 
 def _events(thread: str, recorded: Sequence[ExportedEvent], found: Sequence[ExportedEvent]) -> list[Shown]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relmachine.kernel.detached import OpenRun
     from relmachine.kernel.limits import Limits
     from relmachine.machine.plan import Plan
-    from relmachine.replay.exported import ExportedMessage, ThreadExport
+    from relmachine.replay.exported import ExportedMessage, ExportedRun, ThreadExport
     from relmachine.store.sqlite import SqliteStore
 
 
@@ -43,7 +43,7 @@ class RunsAgain:
     runs: int = 0
     decisions: int = 0
     _answers: dict[tuple[str, int, int], Answer] = field(init=False, default_factory=dict[tuple[str, int, int], Answer])
-    _plans: dict[tuple[str, int, int], str] = field(init=False)
+    _recorded: dict[tuple[str, int], ExportedRun] = field(init=False)
     _views: RunViews = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,9 +51,7 @@ class RunsAgain:
             if message.step == ANSWER and message.body:
                 answer = _answer(message)
                 self._answers.setdefault((message.thread, answer.request, answer.attempt), answer)
-        self._plans = {
-            (run.thread, run.request, one.attempt): one.plan for run in self.export.runs for one in run.attempts
-        }
+        self._recorded = {(run.thread, run.request): run for run in self.export.runs}
         self._views = RunViews(self.plan, HotValues(self.plan, self.store, self.limits.runs_in_flight_max))
 
     def stops(self) -> list[tuple[int, str]]:
@@ -75,9 +73,12 @@ class RunsAgain:
         return []
 
     async def _differences(self, run: OpenRun, answer: Answer) -> Sequence[Divergence]:
-        recorded = self._plans.get((run.candidate.thread, answer.request, answer.attempt), "")
-        if (digest := frozen_digest(answer.plan)) != recorded:
-            return [Divergence(0, "frozen plan", recorded, digest)]
+        recorded = self._recorded.get((run.candidate.thread, answer.request))
+        if recorded is None or recorded.payload_digest != run.candidate.payload_digest:
+            return []  # another step was asked for: that is the difference
+        plans = {one.attempt: one.plan for one in recorded.attempts}
+        if (digest := frozen_digest(answer.plan)) != (plan := plans.get(answer.attempt, "")):
+            return [Divergence(0, "frozen plan", plan, digest)]
         if not repeatable(answer) or self.carrier is None:
             return edited(answer)
         try:

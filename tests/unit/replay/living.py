@@ -110,5 +110,3 @@ class Living(Workshop):
         )
         (effect,) = await self.store.control([asked])
         assert effect.outcome == "applied"
-
-

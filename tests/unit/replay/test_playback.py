@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from relmachine import Replayer, ThreadExport
-from relmachine.engine.runs.port import Mode
 from tests.unit.replay.threads import THREADS, lived
 from tests.unit.replay.triage import triage
 
@@ -31,3 +30,23 @@ def test_a_hundred_threads_play_back_identically_and_ask_nobody(exports: list[Th
     assert len({one.thread for one in exports}) == THREADS
     assert asyncio.run(replays()) == []
     assert called == {}
+
+
+def test_the_hundred_have_lived_through_everything(exports: list[ThreadExport]) -> None:
+    runs = [run for one in exports for run in one.runs]
+    reasons = Counter(attempt.reason for run in runs for attempt in run.attempts)
+    told = Counter((run.outcome or {}).get("code", "committed") for run in runs)
+    records = Counter(message.step for one in exports for message in one.messages if message.body)
+    assert {"done", "overtaken", "cap"} <= set(reasons)
+    assert {"committed", "run_cap", "thread_cancelled", "thread_closed"} <= set(told)
+    assert {"_fork", "_merge", "_close", "_resolve", "_answer", "confirm", "note", "retract"} <= set(records)
+    assert {run.step for run in runs} == {"propose", "judge", "route", "ask", "count"}
+    assert Counter(len(run.attempts) for run in runs)[2] > 10
+    assert {stop.record for one in exports for stop in one.stops} == {"cancel", "close"}
+    assert any(message.body == "" for one in exports for message in one.messages)
+
+
+def test_an_export_is_what_its_file_says(exports: list[ThreadExport], tmp_path: Path) -> None:
+    for one in exports[::25]:
+        one.save(tmp_path / "thread.json")
+        assert ThreadExport.load(tmp_path / "thread.json") == one

@@ -1,4 +1,4 @@
-"""A machine with everything that a run can be: all four kinds, tools, proposed steps, long functions, a `once` field."""
+"""A machine with all that a run can be: all four kinds, tools, proposed steps, long functions, a `once` field."""
 
 from __future__ import annotations
 
@@ -54,10 +54,9 @@ def triage(called: Counter[str] | None = None, says: str = "disk", closure: str 
         return {"load": 0.9 + len(service)}
 
     @made.derivation(
-        output=Cause,
         asserts=["proposed"],
         reads=["symptom"],
-        writes={"cause": "cause"},
+        writes=["cause"],
         tools=[look, "settled"],
         targets=["confirm"],
         budget=Budget(passes=4),
@@ -72,7 +71,7 @@ def triage(called: Counter[str] | None = None, says: str = "disk", closure: str 
         """You judge."""
         return f"Judge {step.service} by {sorted(view['symptom'])}."
 
-    @made.process(asserts=["confirmed"], reads=["cause"], writes={"notes": "text"})
+    @made.process(asserts=["confirmed"], reads=["cause"], writes=["notes"])
     def confirm(step: Empty, view: View) -> Section:
         return Section({"notes": f"{closure} of {view['cause']}"})
 
@@ -86,7 +85,7 @@ def triage(called: Counter[str] | None = None, says: str = "disk", closure: str 
     def ask(step: Empty, view: View) -> str:
         return f"Anything else about {sorted(view['symptom'])}?"
 
-    @made.process(reads=["symptom"], writes={"total": "total"}, durable=True)
+    @made.process(reads=["symptom"], writes=["total"], durable=True)
     def count(step: Empty, view: View) -> Section:
         return Section({"total": sum(map(len, view["symptom"]))})
 
@@ -105,4 +104,8 @@ def _answer(seen: Counter[str], says: str, messages: list[ModelMessage], info: A
 
 
 def _returns(message: ModelMessage) -> list[ToolReturnPart]:
-    return [part for part in message.parts if isinstance(part, ToolReturnPart)] if isinstance(message, ModelRequest) else []
+    return (
+        [part for part in message.parts if isinstance(part, ToolReturnPart)]
+        if isinstance(message, ModelRequest)
+        else []
+    )
