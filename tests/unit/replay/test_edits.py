@@ -161,7 +161,7 @@ def test_a_section_that_was_edited_shows(lived: ThreadExport) -> None:
 
 def test_an_export_of_another_machine_or_without_sense_is_refused(lived: ThreadExport) -> None:
     other = triage()
-    other.claim("more")
+    other.step("more", kind="process")
     with pytest.raises(RelmError, match="machine_mismatch"):
         replayed(lived, other)
     broken = edits.edited(lived, answer("count", 2, lambda data: data.update(request="x")))
