@@ -57,7 +57,7 @@ class ServingNode:
 
 
 @contextlib.contextmanager
-def serving_node(machine: Machine, folder: Path) -> Iterator[ServingNode]:
+def serving_node(machine: Machine, folder: Path, machine_path: str | None = None) -> Iterator[ServingNode]:
     """Start a node with its data in `folder`; stop it when the block ends."""
     ready, stop = threading.Event(), asyncio.Event()
     found: list[ServingNode] = []
@@ -65,7 +65,7 @@ def serving_node(machine: Machine, folder: Path) -> Iterator[ServingNode]:
 
     async def life() -> None:
         settings = Settings(data_dir=folder, http_port=0)
-        async with Node.running(machine, settings) as node:
+        async with Node.running(machine, settings, machine_path) as node:
             url = node.context(running=True).http_url
             assert url is not None
             with httpx.Client(base_url=url, timeout=SECONDS_MAX) as client:

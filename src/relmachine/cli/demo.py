@@ -63,13 +63,14 @@ async def _demonstrate(folder: Path, settings: Settings, *, once: bool, as_json:
     from relmachine.cli.serving import until_stopped
     from relmachine.cli.thread import thread_view
     from relmachine.ingest.steps import survey
-    from relmachine.machine.loader import load
+    from relmachine.machine.loader import load, located
     from relmachine.node.node import Node
 
-    machine = load(folder / "permit.py")  # the form whose Process steps compute, so that closures run too
+    file = folder / "permit.py"  # the form whose Process steps compute, so that closures run too
+    machine = load(file)
     log = survey(machine, folder / "receipt.xes.gz")
     expected, sample = _expected(folder)
-    async with Node.running(machine, settings) as node:
+    async with Node.running(machine, settings, located(file)) as node:
         replayed = await through(node, machine, log)
         matched = matches(replayed.figures, expected)
         view = await thread_view(node.store, sample)
