@@ -1,4 +1,4 @@
-"""Goal: what a run was asked, saw and spent can be read by everybody, and its thread exported and replayed. Method: a real
+"""Goal: what a run was asked, saw and spent can be read by all, and its thread exported and replayed. Method: a real
 node with a function model, behind HTTP, MCP and the command line; its machine in a file.
 """
 

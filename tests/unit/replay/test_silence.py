@@ -1,5 +1,5 @@
-"""Goal: a replay tells nobody. Method: whoever could publish, emit telemetry, carry runs out or ask gate 2 cannot be made,
-no socket can be opened, and the stages that the replay works with are looked at.
+"""Goal: a replay tells nobody. Method: whoever could publish, emit telemetry or carry runs out cannot be made, gate 2
+neither, no socket can be opened, and the stages that the replay works with are looked at.
 """
 
 from __future__ import annotations
