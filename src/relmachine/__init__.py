@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from relmachine.machine.runs import Budget, ThreadBudget
     from relmachine.machine.section import Section
     from relmachine.machine.view import View
+    from relmachine.replay.exported import ThreadExport
+    from relmachine.replay.replayer import Replayer
 
 __all__ = [
     "Accord",
@@ -26,9 +28,11 @@ __all__ = [
     "Fiber",
     "Machine",
     "RelmError",
+    "Replayer",
     "Run",
     "Section",
     "ThreadBudget",
+    "ThreadExport",
     "View",
     "claim",
     "field",
@@ -42,9 +46,11 @@ _HOMES = {
     "Fiber": "gates.models",
     "Machine": "machine.machine",
     "RelmError": "errors",
+    "Replayer": "replay.replayer",
     "Run": "machine.run",
     "Section": "machine.section",
     "ThreadBudget": "machine.runs",
+    "ThreadExport": "replay.exported",
     "View": "machine.view",
     "claim": "machine.declaration",
     "field": "machine.declaration",

@@ -57,7 +57,9 @@ class ServingNode:
 
 
 @contextlib.contextmanager
-def serving_node(machine: Machine, folder: Path, **given: Any) -> Iterator[ServingNode]:
+def serving_node(
+    machine: Machine, folder: Path, machine_path: str | None = None, **given: Any
+) -> Iterator[ServingNode]:
     """Start a node with its data in `folder`; stop it when the block ends."""
     ready, stop = threading.Event(), asyncio.Event()
     found: list[ServingNode] = []
@@ -65,7 +67,7 @@ def serving_node(machine: Machine, folder: Path, **given: Any) -> Iterator[Servi
 
     async def life() -> None:
         settings = Settings(data_dir=folder, http_port=0, **given)
-        async with Node.running(machine, settings) as node:
+        async with Node.running(machine, settings, machine_path) as node:
             url = node.context(running=True).http_url
             assert url is not None
             with httpx.Client(base_url=url, timeout=SECONDS_MAX) as client:

@@ -17,13 +17,16 @@ from relmachine.cli.obstructions import obstructions
 from relmachine.cli.publish import publish
 from relmachine.cli.rejected import rejected
 from relmachine.cli.replay import replay
+from relmachine.cli.replay_thread import replay_thread
 from relmachine.cli.section import section
 from relmachine.cli.servers import servers
 from relmachine.cli.sql import sql
 from relmachine.cli.status import status
 from relmachine.cli.thread import threads
 from relmachine.cli.thread_control import budget, cancel, close, pause, resume
+from relmachine.cli.thread_export import export
 from relmachine.cli.thread_forking import fork, merge
+from relmachine.cli.thread_runs import runs
 from relmachine.cli.thread_watch import watch
 from relmachine.cli.up import up
 from relmachine.cli.usage import Commands
@@ -58,9 +61,9 @@ def relm(
     pass
 
 
-for run in (dev, demo, check, publish, replay):
+for run in (dev, demo, check, publish, replay, replay_thread):
     app.command()(run)
-for run in (fork, merge, watch, cancel, pause, resume, close, budget):
+for run in (runs, export, fork, merge, watch, cancel, pause, resume, close, budget):
     threads.command()(run)
 app.add_typer(threads, name="thread")
 app.command()(section)

@@ -93,13 +93,14 @@ async def _demonstrate(folder: Path, show: Show, settings: Settings, *, once: bo
     """Whether every figure is as expected."""
     from relmachine.cli.output import out, print_json
     from relmachine.cli.serving import until_stopped
-    from relmachine.machine.loader import load
+    from relmachine.machine.loader import load, located
     from relmachine.node.node import Node
 
     # The form whose Process steps compute, so that closures run too.
-    machine, console = load(folder / f"{folder.name}.py"), out()
+    file, console = folder / f"{folder.name}.py", out()
+    machine = load(file)
     console.quiet = as_json
-    async with Node.running(machine, settings) as node:
+    async with Node.running(machine, settings, located(file)) as node:
         shown = await show(node, machine, folder, console)
         if as_json:
             told = {"ok": shown.matched, "figures": shown.figures, "expected": shown.expected}

@@ -51,7 +51,7 @@ def dev(
 ) -> None:
     """Run a node of MACHINE until Ctrl-C. Every option has a RELM_ variable (docs/cli.md)."""
     from relmachine.cli.serving import serve, settings
-    from relmachine.machine.loader import load
+    from relmachine.machine.loader import load, located
     from relmachine.node import loading
 
     given = settings(
@@ -65,16 +65,16 @@ def dev(
     )
     declared = load(machine)
     loading.load(given)
-    serve(lambda: _serve(declared, given, as_json=as_json), log_level=logging.INFO)
+    serve(lambda: _serve(declared, located(machine), given, as_json=as_json), log_level=logging.INFO)
 
 
-async def _serve(machine: Machine, settings: Settings, *, as_json: bool) -> None:
+async def _serve(machine: Machine, path: str, settings: Settings, *, as_json: bool) -> None:
     from relmachine.cli.output import out, print_json
     from relmachine.cli.serving import print_addresses, until_stopped
     from relmachine.node.memory import settle
     from relmachine.node.node import Node
 
-    async with Node.running(machine, settings) as node:
+    async with Node.running(machine, settings, path) as node:
         settle()
         if as_json:
             print_json({"machine": machine.name, "version": machine.version, "addresses": node.addresses()})

@@ -56,7 +56,7 @@ def replay(
     from relmachine.cli.output import out, print_json
     from relmachine.cli.unmapped import print_unmapped
     from relmachine.ingest.steps import survey
-    from relmachine.machine.loader import load
+    from relmachine.machine.loader import load, located
 
     if context is not None and data is not None:
         raise typer.BadParameter(
@@ -65,7 +65,7 @@ def replay(
     declared = load(machine)
     surveyed = survey(declared, log)
     tell_faults(surveyed, as_json=as_json, strict=strict)
-    replayed, activities = _replay(declared, surveyed, context, data)
+    replayed, activities = _replay(declared, located(machine), surveyed, context, data)
     if as_json:
         print_json(replayed.as_json())
     else:
@@ -95,7 +95,9 @@ def tell_faults(log: Log, *, as_json: bool, strict: bool) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _replay(machine: Machine, log: Log, context: Path | None, data: Path | None) -> tuple[Replayed, Unmapped]:
+def _replay(
+    machine: Machine, path: str, log: Log, context: Path | None, data: Path | None
+) -> tuple[Replayed, Unmapped]:
     from relmachine.cli.serving import serve, settings
 
     if context is not None:
@@ -104,21 +106,21 @@ def _replay(machine: Machine, log: Log, context: Path | None, data: Path | None)
     if data is not None:
         kept = settings(data_dir=data, http=False)
         with resuming(": decided steps are recognised"):
-            return serve(lambda: _through_own(machine, log, kept))
+            return serve(lambda: _through_own(machine, path, log, kept))
     with (
         resuming(", with --data FOLDER to keep what is decided"),
         tempfile.TemporaryDirectory(prefix="relm-replay-", ignore_cleanup_errors=True) as folder,
     ):
         temporary = settings(data_dir=folder, http=False)
-        return serve(lambda: _through_own(machine, log, temporary))
+        return serve(lambda: _through_own(machine, path, log, temporary))
 
 
-async def _through_own(machine: Machine, log: Log, settings: Settings) -> tuple[Replayed, Unmapped]:
+async def _through_own(machine: Machine, path: str, log: Log, settings: Settings) -> tuple[Replayed, Unmapped]:
     """Through a node of this command's own, which ends afterwards."""
     from relmachine.cli.unmapped import unmapped
     from relmachine.node.node import Node
 
-    async with Node.running(machine, settings) as node:
+    async with Node.running(machine, settings, path) as node:
         return await through(node, machine, log), await unmapped(node.store)
 
 

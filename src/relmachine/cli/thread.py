@@ -78,6 +78,8 @@ async def thread_view(store: Reads, thread: str) -> ThreadView:
         await reading.section(store, thread),
         await reading.section(store, thread, settled_only=True),
         await reading.lineage(store, thread),
+        await reading.standing(store, thread),
+        await reading.open_runs(store, thread),
     )
 
 
@@ -92,9 +94,12 @@ class ThreadView:
         section: SectionView,
         settled_section: SectionView,
         lineage: Lineage,
+        told: str,
+        runs_open: int,
     ) -> None:
         self.standing, self.events, self.claims = standing, events, claims
         self.section, self.settled_section, self.lineage = section, settled_section, lineage
+        self.told, self.runs_open = told, runs_open
 
     def as_json(self) -> dict[str, object]:
         """The view as a JSON object."""
@@ -102,6 +107,8 @@ class ThreadView:
         return {
             **asdict(standing.line),
             **asdict(self.lineage),
+            "standing": self.told,
+            "runs_open": self.runs_open,
             "normal_form": standing.normal_form,
             "fiber": standing.fiber,
             "section_digest": standing.section_digest,
@@ -119,7 +126,7 @@ class ThreadView:
         line = self.standing.line
         console.print(f"[bold]{cell(line.label)}[/]  history {line.history}", soft_wrap=True)
         console.print(f"depth {line.depth}, tier {line.tier}, rejections {line.rejections}, sequence {line.sequence}")
-        for sentence in lineage_lines(self.lineage):
+        for sentence in [*lineage_lines(self.lineage), *standing_lines(self.told, self.runs_open, line.thread)]:
             console.print(cell(sentence), soft_wrap=True)
         console.print(cell(self.standing.normal_form), style="dim", soft_wrap=True)
         console.print(tiers_table(self.events))
@@ -137,6 +144,16 @@ def lineage_lines(lineage: Lineage) -> list[str]:
     if (closed := lineage.closed) is not None:
         lines.append(f"closed at sequence {closed.sequence}: merged into {closed.into}")
     return lines
+
+
+def standing_lines(told: str, runs_open: int, thread: str) -> list[str]:
+    """What the thread was told ahead of its steps, and which of them run outside their turns, in words."""
+    lines = {
+        "paused": [f"paused: its steps wait; `relm thread resume {thread}` lets it go on"],
+        "closed": ["closed on the control lane: it takes no more steps"],
+        "cancelled": ["cancelled: nothing changes its history any more"],
+    }.get(told, [])
+    return [*lines, f"{runs_open} runs are open: `relm thread runs {thread}`"] if runs_open else lines
 
 
 def tiers_table(events: Sequence[EventLine]) -> Table:

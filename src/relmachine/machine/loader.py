@@ -36,6 +36,12 @@ def load(path: str | Path) -> Machine:
     raise RelmError(Code.MACHINE_INVALID, "name a .yaml or .py file that declares a machine", path=str(found))
 
 
+def located(path: str | Path) -> str:
+    """`path`, as `load` takes it, from whichever folder it is asked for."""
+    file, colon, name = str(path).partition(":") if ".py:" in str(path) else (str(path), "", "")
+    return f"{Path(file).resolve()}{colon}{name}"
+
+
 def _file(path: Path) -> Path:
     if path.is_dir():
         for suffix in (*_YAML, ".py"):

@@ -36,6 +36,9 @@ class Context(BaseModel):
     control_url: str | None = None
     """Where the control lane answers by itself, whatever else the node has to do."""
 
+    machine_path: str | None = None
+    """What the machine was loaded from (`machine.loader.located`); None for one that was made in Python."""
+
     pid: int | None
     began: str | None = None
     """When the process of this id began (`node.living`), written down when the file is."""

@@ -28,15 +28,19 @@ from relmachine.stream.nats import NatsStream
 class Node:
     """One node of one machine. Use `Node.running`; implements `observe.port.NodeView`."""
 
-    def __init__(self, machine: Machine, settings: Settings, parts: Parts) -> None:
+    def __init__(self, machine: Machine, settings: Settings, parts: Parts, machine_path: str | None = None) -> None:
         self.machine, self.settings, self._plan, self._parts = machine, settings, parts.plan, parts
+        self._machine_path = machine_path
         self._phase = NodePhase.BOOTING
         self._lag = LagView(parts.store, parts.stream.lag, settings.limits)
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, machine: Machine, settings: Settings | None = None) -> AsyncGenerator[Node]:
-        """A node that works until the block ends.
+    async def running(
+        cls, machine: Machine, settings: Settings | None = None, machine_path: str | None = None
+    ) -> AsyncGenerator[Node]:
+        """A node that works until the block ends. `machine_path` is what the machine was loaded from, for commands that
+        load it again.
 
         Errors: `machine_invalid` when a law of the machine fails; `store_machine_mismatch`, `store_schema_future`,
         `topology_mismatch` when the folder or the stream belong to something else; `unreachable` when a part or a
@@ -46,7 +50,7 @@ class Node:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         async with contextlib.AsyncExitStack() as stack:
             parts = await open_parts(stack, machine, settings)
-            node = cls(machine, settings, parts)
+            node = cls(machine, settings, parts, machine_path)
             parts.relay.start()
             if parts.runner is not None:
                 parts.runner.start()
@@ -182,6 +186,7 @@ class Node:
             nats_url=self._parts.stream.address,
             http_url=self._parts.http_url,
             control_url=self._parts.lane.url,
+            machine_path=self._machine_path,
             pid=os.getpid() if running else None,
             nats_pid=server.pid if running and server is not None and server.running else None,
         )

@@ -41,6 +41,10 @@ class Thread(ThreadLine):
     settled: list[str] = Field(description="Claims that hold for good, sorted")
     fiber: str | None = Field(description="Id of the history's fiber; null while the history is empty")
     section_digest: str | None = Field(description="Digest of all contributions; null while the history is empty")
+    standing: Literal["open", "paused", "closed", "cancelled"] = Field(
+        description="What it was told ahead of its steps"
+    )
+    runs_open: int = Field(description="Steps that run outside their turn and have not ended")
 
 
 class Event(Answer):

@@ -25,6 +25,7 @@ from relmachine.observe.answers_reading import (
     Threads,
     Why,
 )
+from relmachine.observe.answers_runs import Attempt, Run, RunLine, Runs
 from relmachine.observe.lag import LISTED
 from relmachine.observe.port import NodeView
 from relmachine.store import reading
@@ -78,7 +79,27 @@ async def thread(node: NodeView, thread: str) -> Thread:
     """Where a thread stands. Errors: `thread_name_invalid`, `not_found`."""
     standing = await reading.thread(node.store, check_thread(thread))
     rest = {name: getattr(standing, name) for name in ("normal_form", "settled", "fiber", "section_digest")}
+    rest["standing"] = await reading.standing(node.store, thread)
+    rest["runs_open"] = await reading.open_runs(node.store, thread)
     return Thread.model_validate({**asdict(standing.line), **rest})
+
+
+async def runs(node: NodeView, thread: str, after: int, limit: int) -> Runs:
+    """The thread's runs whose request is after `after`, at most `limit`. Errors as for `thread`."""
+    lines = await reading.runs(node.store, check_thread(thread), after, limit)
+    return Runs(
+        thread=thread,
+        runs=[answer(RunLine, line) for line in lines],
+        after=lines[-1].request if len(lines) == limit else None,
+    )
+
+
+async def run(node: NodeView, thread: str, request: int) -> Run:
+    """One run, whole. Errors as for `thread`."""
+    found = await reading.run(node.store, check_thread(thread), request)
+    rest = {name: getattr(found, name) for name in ("payload", "evidence", "plan", "outcome")}
+    attempts = [answer(Attempt, one) for one in found.attempts]
+    return Run.model_validate({"thread": thread, **asdict(found.line), **rest, "attempts_made": attempts})
 
 
 async def events(node: NodeView, thread: str, after: int, limit: int) -> Events:

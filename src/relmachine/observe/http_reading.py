@@ -20,6 +20,7 @@ from relmachine.observe.answers_reading import (
     Threads,
     Why,
 )
+from relmachine.observe.answers_runs import Run, Runs
 from relmachine.observe.api_page import render_api
 from relmachine.observe.figures import Figures
 from relmachine.observe.html import HEADERS
@@ -38,6 +39,7 @@ After = Annotated[int, Query(ge=0, le=asking.SEQUENCE_MAX, description="Stream s
 Before = Annotated[int | None, Query(ge=1, le=asking.SEQUENCE_MAX, description="Stream sequence to end before")]
 Named = Annotated[list[str] | None, Query(description="Tokens of threads to ask about, instead of those that lag most")]
 Lagging = Annotated[int, Query(ge=0, description="How many threads at most")]
+RequestAt = Annotated[int, Path(ge=1, le=asking.SEQUENCE_MAX, description="Stream sequence of the run's step")]
 At = Annotated[str | None, Query(description="Stream sequence or history id; absent for the present")]
 
 
@@ -68,6 +70,14 @@ def threads_router(node: NodeView) -> APIRouter:
     @router.get("/threads/{thread}/why/{claim}", summary="Why a claim holds or does not")
     async def why(thread: ThreadName, claim: str) -> Why:
         return await asking.why(node, thread, claim)
+
+    @router.get("/threads/{thread}/runs", summary="Steps that ran, or run, outside their turn")
+    async def runs(thread: ThreadName, after: After = 0, limit: Limit = 100) -> Runs:
+        return await asking.runs(node, thread, after, limit)
+
+    @router.get("/threads/{thread}/runs/{request}", summary="One run: what it was asked, saw and spent")
+    async def run(thread: ThreadName, request: RequestAt) -> Run:
+        return await asking.run(node, thread, request)
 
     @router.get("/rejected", summary="Refused steps, the newest first")
     async def rejected(thread: str | None = None, before: Before = None, limit: Limit = 100) -> Rejections:

@@ -17,12 +17,16 @@ from relmachine.observe import asking
 from relmachine.observe.answers import Published, RecordApplied, StepHeld, StepOpened, StepRefused
 from relmachine.observe.answers_lag import Lag
 from relmachine.observe.answers_reading import Knowledge, Section, Settled, Why
+from relmachine.observe.answers_runs import RunsTold
 from relmachine.observe.mcp_errors import ProblemError, coded
 from relmachine.observe.port import NodeView
 from relmachine.observe.publishing import settled_of, submit_one
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+
+_RUNS_MAX = 100
+"""Runs of one answer."""
 
 Thread = Annotated[str, Field(description="Thread token: letters, digits, '_', '~', '-', and %XX for all else")]
 History = Annotated[str, Field(description="History id, 64 hexadecimal digits: `settled` and `section` answer it")]
@@ -173,3 +177,23 @@ def add_reading(server: FastMCP, node: NodeView) -> None:
         """The standing of a claim on a thread and the steps behind it: who asserted, contested or vetoed it and what
         it rests on."""
         return await asking.why(node, thread, claim)
+
+    @server.tool(title="Runs: steps that ask models", annotations=_READS)
+    @coded
+    async def runs(
+        thread: Thread,
+        request: Annotated[
+            int | None,
+            Field(ge=1, description="Stream sequence of the step whose run to tell whole; omit it for the list"),
+        ] = None,
+        after: Annotated[int, Field(ge=0, description="Only runs whose step came after this stream sequence")] = 0,
+    ) -> RunsTold:
+        """The steps of a thread that ran, or run, outside their turn: state, reason, passes, tokens, cost, model.
+
+        With `request` only that run, whole: every pass, and every decision that it saw (answers of models, results of
+        tools, times, ids). Ask this when a step is `opened` for long, or ended without an event.
+        """
+        if request is not None:
+            return RunsTold(thread=thread, runs=[], after=None, run=await asking.run(node, thread, request))
+        found = await asking.runs(node, thread, after, _RUNS_MAX)
+        return RunsTold(thread=thread, runs=found.runs, after=found.after)

@@ -12,7 +12,8 @@ from relmachine.engine.runs.port import Mode
 class Difference:
     """Where a replay differs from the record: at a stream sequence of a thread, in what, and from what to what.
 
-    Of a run the sequence is its request's, and `place` counts the decisions of the attempt from 0.
+    Of a run the sequence is its request's, and `attempt` counts from 1; 0 for what is of no attempt. `place` counts the
+    decisions of the attempt from 0, or its passes, follow-ups or events joined, as `what` says.
     """
 
     thread: str
@@ -25,8 +26,19 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A difference, and the stream sequence that was decided, or whose run was carried out, when it showed."""
+
+    at: int
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay found: how much was the same, and the differences in the order of the stream."""
+    """What a replay found: how much it went through, and the differences in the order in which they showed.
+
+    The first one is where the record was changed, or the machine; later ones may be what follows from it.
+    """
 
     mode: Mode
     events: int

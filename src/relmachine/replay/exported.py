@@ -1,5 +1,5 @@
 """A thread in a file: what was published on it and on the threads it was forked from or merged with, and what came of
-it. All that a replay needs, and nothing that was refused.
+it. All that a replay needs, and nothing of what was refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from relmachine.errors import Code, RelmError
 
 EXPORT_BYTES_MAX = 512 * 1024 * 1024
-"""Largest export that is read."""
+"""Largest export that is written or read."""
 
 
 class _Part(BaseModel):
@@ -25,7 +25,7 @@ class ExportedMessage(_Part):
     Without a body it stands for one that was refused or repeated another: only its place is known.
     """
 
-    sequence: int
+    sequence: int = Field(ge=1, lt=2**63)
     thread: str
     step: str
     body: str = ""
@@ -41,16 +41,42 @@ class ExportedEvent(_Part):
     history: str
 
 
+class ExportedAttempt(_Part):
+    """An attempt of a run: the message at which it began, the digest of what it saw, and how it ended.
+
+    `answered` is the sequence of its answer, 0 while there is none; `plan` the digest of the frozen plan it went by.
+    """
+
+    attempt: int
+    began: int
+    view: str
+    answered: int = 0
+    reason: str = ""
+    plan: str = ""
+
+
 class ExportedRun(_Part):
-    """How a run ended: the outcome of the step that was published at `request`, as the store has it."""
+    """A run: the step that was published at `request`, its attempts, and its outcome, None while it is open."""
 
     thread: str
     request: int
-    outcome: dict[str, object]
+    step: str
+    payload_digest: str
+    attempts: tuple[ExportedAttempt, ...]
+    ended: int = 0
+    outcome: dict[str, object] | None = None
+
+
+class ExportedStop(_Part):
+    """A thread that was cancelled or closed on the control lane once it had decided stream sequence `after`."""
+
+    thread: str
+    record: Literal["cancel", "close"]
+    after: int
 
 
 class ThreadExport(_Part):
-    """One thread, and those it has events from."""
+    """One thread, and those that it is of one family with."""
 
     format: Literal["relmachine thread"] = "relmachine thread"
     version: Literal[1] = 1
@@ -60,17 +86,22 @@ class ThreadExport(_Part):
     plan_digest: str
     thread: str
     sections: dict[str, str | None] = Field(description="Digest of each thread's section at the end")
-    messages: tuple[ExportedMessage, ...]
+    messages: tuple[ExportedMessage, ...] = Field(description="By stream sequence")
     events: tuple[ExportedEvent, ...]
     runs: tuple[ExportedRun, ...]
+    stops: tuple[ExportedStop, ...] = ()
 
     def save(self, path: Path) -> None:
-        """Write the file."""
-        path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        """Write the file. Errors: OSError."""
+        path.write_text(self.text(), encoding="utf-8")
+
+    def text(self) -> str:
+        """The file's content: JSON, one value a line, so that two exports can be compared by any tool."""
+        return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> ThreadExport:
-        """The export in the file. Errors: `not_found`, `limit_exceeded`, `log_invalid` when it is none."""
+        """The export in the file. Errors: `not_found`, `limit_exceeded`, `log_invalid` when it is none; OSError."""
         if not path.is_file():
             sentence = f"there is no file {str(path)!r}: `relm thread export` writes one"
             raise RelmError(Code.NOT_FOUND, sentence, path=str(path))

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import orjson
+from pydantic import ValidationError
 
-from relmachine.engine.runs.port import Mode, RunRequest
+from relmachine.engine.runs.port import Carried, Divergence, Mode, RunRequest
+from relmachine.errors import Code, RelmError
 from relmachine.hosts.run_views import RunViews
 from relmachine.hosts.values import HotValues
-from relmachine.kernel.answer import Answer, Reason
+from relmachine.kernel.answer import Answer
 from relmachine.kernel.control import ANSWER
-from relmachine.kernel.frozen import Frozen
+from relmachine.kernel.frozen import Frozen, frozen_digest
 from relmachine.kernel.verdicts import Refusal
-from relmachine.replay.difference import Difference
+from relmachine.replay.answers import differs, edited, repeatable
+from relmachine.replay.difference import Difference, Shown
 from relmachine.store.runs import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from relmachine.engine.runs.port import Carrier, Divergence
+    from relmachine.engine.runs.port import Carrier
     from relmachine.kernel.detached import OpenRun
     from relmachine.kernel.limits import Limits
     from relmachine.machine.plan import Plan
-    from relmachine.replay.exported import ThreadExport
+    from relmachine.replay.exported import ExportedMessage, ExportedRun, ThreadExport
     from relmachine.store.sqlite import SqliteStore
-
-_CARRIED = frozenset(Reason) - {Reason.OVERTAKEN, Reason.CANCELLED}
-"""Reasons of answers that a run gave by itself."""
 
 
 @dataclass(slots=True)
@@ -43,42 +42,60 @@ class RunsAgain:
     mode: Mode
     runs: int = 0
     decisions: int = 0
-    _answers: dict[tuple[str, int, int], Answer] = field(init=False)
+    _answers: dict[tuple[str, int, int], Answer] = field(init=False, default_factory=dict[tuple[str, int, int], Answer])
+    _recorded: dict[tuple[str, int], ExportedRun] = field(init=False)
     _views: RunViews = field(init=False)
 
     def __post_init__(self) -> None:
-        self._answers = {}
         for message in self.export.messages:
             if message.step == ANSWER and message.body:
-                data = cast("dict[str, object]", orjson.loads(message.body)["data"])
-                answer = Answer.model_validate_json(orjson.dumps(data))
+                answer = _answer(message)
                 self._answers.setdefault((message.thread, answer.request, answer.attempt), answer)
+        self._recorded = {(run.thread, run.request): run for run in self.export.runs}
         self._views = RunViews(self.plan, HotValues(self.plan, self.store, self.limits.runs_in_flight_max))
 
-    def stops(self) -> list[tuple[str, int]]:
-        """Where runs begin, in the order of the stream: their requests, and the answers that let them begin again."""
+    def stops(self) -> list[tuple[int, str]]:
+        """Where runs may begin: sequence and thread of their requests, and of answers that let them begin again."""
         asked = {(thread, request) for thread, request, _ in self._answers}
         return [
-            (message.thread, message.sequence)
+            (message.sequence, message.thread)
             for message in self.export.messages
             if message.step == ANSWER or (message.thread, message.sequence) in asked
         ]
 
-    async def compare(self, thread: str, sequence: int) -> list[Difference]:
-        """Carry out the attempt that began at this message of `thread`, if one did, and compare it with its answer."""
+    async def compare(self, thread: str, sequence: int) -> list[Shown]:
+        """Carry out the attempt that began at this message of `thread`, if one did and is answered; what differs."""
         for run in await Runs(self.store.deciding).begun_at(thread, sequence):
             answer = self._answers.get((thread, run.candidate.sequence, run.attempt))
-            if answer is None or answer.reason not in _CARRIED or self.carrier is None:
-                continue
-            self.runs += 1
-            self.decisions += len(answer.decisions)
-            return await self._again(self.carrier, run, answer)
+            if answer is not None:
+                found = await self._differences(run, answer)
+                return [Shown(sequence, _difference(run, one)) for one in found]
         return []
 
-    async def _again(self, carrier: Carrier, run: OpenRun, answer: Answer) -> list[Difference]:
+    async def _differences(self, run: OpenRun, answer: Answer) -> Sequence[Divergence]:
+        recorded = self._recorded.get((run.candidate.thread, answer.request))
+        if recorded is None or recorded.payload_digest != run.candidate.payload_digest:
+            return []  # another step was asked for: that is the difference
+        plans = {one.attempt: one.plan for one in recorded.attempts}
+        if (digest := frozen_digest(answer.plan)) != (plan := plans.get(answer.attempt, "")):
+            return [Divergence(0, "frozen plan", plan, digest)]
+        if not repeatable(answer) or self.carrier is None:
+            return edited(answer)
+        try:
+            frozen = Frozen.load(answer.plan)
+        except (ValueError, TypeError, KeyError):
+            return [Divergence(0, "frozen plan", answer.plan, "this is none")]
+        self.runs += 1
+        self.decisions += len(answer.decisions)
+        carried = await self._again(self.carrier, run, answer, frozen)
+        if carried.divergences and self.mode is Mode.PLAYBACK:
+            return carried.divergences
+        return [*carried.divergences, *differs(answer, carried.answer, self.mode)]
+
+    async def _again(self, carrier: Carrier, run: OpenRun, answer: Answer, frozen: Frozen) -> Carried:
         thread, step = run.candidate.thread, self.plan.steps[self.plan.step_index[run.candidate.step]]
         state = (await self.store.states([thread]))[thread]
-        ((found),) = await self._views.load([(state, step)])
+        (found,) = await self._views.load([(state, step)])
         assert not isinstance(found, Refusal), "the step was opened on this view"
         request = RunRequest(
             plan=self.plan,
@@ -90,35 +107,23 @@ class RunsAgain:
             payload=run.candidate.payload,
             view=found[0],
             state=state,
-            frozen=Frozen.load(answer.plan),
+            frozen=frozen,
             recorded=answer.decisions,
             mode=self.mode,
         )
-        carried = await carrier.carry_out(request)
-        return [*self._told(run, carried.divergences), *self._compared(run, answer, carried.answer)]
-
-    def _told(self, run: OpenRun, divergences: Sequence[Divergence]) -> list[Difference]:
-        return [
-            Difference(
-                run.candidate.thread, run.candidate.sequence, one.what, one.recorded, one.found, run.attempt, one.place
-            )
-            for one in divergences
-        ]
-
-    def _compared(self, run: OpenRun, recorded: Answer, found: Answer) -> list[Difference]:
-        """What the answers say: why the run ended, what it contributes and proposes, the state after each pass."""
-        pairs = [
-            ("reason", recorded.reason, found.reason),
-            ("contributions", recorded.contributions, found.contributions),
-            ("follow-ups", _texts(recorded.follow_ups), _texts(found.follow_ups)),
-            ("passes", _texts(recorded.passes), _texts(found.passes)),
-        ]
-        return [
-            Difference(run.candidate.thread, run.candidate.sequence, what, str(one), str(other), run.attempt)
-            for what, one, other in pairs
-            if one != other
-        ]
+        return await carrier.carry_out(request)
 
 
-def _texts(items: Sequence[object]) -> list[str]:
-    return [str(item) for item in items]
+def _answer(message: ExportedMessage) -> Answer:
+    """Errors: `log_invalid` when the message is no answer."""
+    try:
+        data = cast("dict[str, object]", orjson.loads(message.body)["data"])
+        return Answer.model_validate_json(orjson.dumps(data))
+    except (ValidationError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        sentence = "this message of the export is no answer to a run: export the thread again"
+        raise RelmError(Code.LOG_INVALID, sentence, sequence=message.sequence, detail=str(error)[:500]) from error
+
+
+def _difference(run: OpenRun, one: Divergence) -> Difference:
+    step = run.candidate
+    return Difference(step.thread, step.sequence, one.what, one.recorded, one.found, run.attempt, one.place)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple
-from typing import cast
+from typing import Literal, cast
 
 import orjson
 
 from relmachine.errors import Code
-from relmachine.kernel.lane import BUDGET, Asked, Budget, Effect
+from relmachine.kernel.lane import BUDGET, CANCEL, Asked, Budget, Effect
 from relmachine.kernel.proposal import OutboxRow
 from relmachine.kernel.verdicts import GateName
 from relmachine.store.port import Reads
@@ -88,6 +88,7 @@ WHERE o.seq <= (SELECT max(told) FROM (SELECT count(*) AS told FROM control_effe
 ORDER BY o.seq
 """
 _STOP = "SELECT record FROM thread_stops WHERE thread = ? ORDER BY record LIMIT 1"
+_PAUSED = "SELECT 1 FROM threads WHERE thread = ? AND fenced"
 _BUDGET = """
 SELECT payload, at_seq, control_seq FROM control_effects
 WHERE thread = ? AND record = ? AND outcome = 'applied' ORDER BY control_seq DESC LIMIT 1
@@ -138,6 +139,13 @@ async def stopped(store: Reads, thread: str) -> str:
     """`cancel` or `close` for a thread that was told so, a cancellation before a closing; else empty."""
     rows = (await store.select(_STOP, (thread,))).rows
     return cast(str, rows[0][0]) if rows else ""
+
+
+async def standing(store: Reads, thread: str) -> Literal["open", "paused", "closed", "cancelled"]:
+    """How the thread stands by what it was told; one that was merged into another is not told so."""
+    if record := await stopped(store, thread):
+        return "cancelled" if record == CANCEL else "closed"
+    return "paused" if (await store.select(_PAUSED, (thread,))).rows else "open"
 
 
 async def budget_of(store: Reads, thread: str) -> tuple[Budget, int, int] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from relmachine.store.fiber_reading import fiber
 from relmachine.store.figures import Totals, figures, threads_behind, totals
 from relmachine.store.lagging import UnsentRows, cursors, unsent_by_feed
+from relmachine.store.lane import standing
 from relmachine.store.lineage import Closed, Forked, Lineage, Merged, lineage
 from relmachine.store.obstructed import (
     ObstructionLine,
@@ -32,6 +33,7 @@ from relmachine.store.outcomes import (
 )
 from relmachine.store.points import At, Point, declared, resolve
 from relmachine.store.port import Reads
+from relmachine.store.run_reading import AttemptView, RunLine, RunView, open_runs, run, runs
 from relmachine.store.sections import SectionView, section
 from relmachine.store.thread_events import EventLine, events, normal_form
 from relmachine.store.threads import (
@@ -47,6 +49,7 @@ from relmachine.store.why import ClaimLine, Standing, TouchLine, Why, standings,
 
 __all__ = [
     "At",
+    "AttemptView",
     "ClaimLine",
     "Closed",
     "EventLine",
@@ -59,6 +62,8 @@ __all__ = [
     "Reads",
     "Rejection",
     "Resolution",
+    "RunLine",
+    "RunView",
     "SectionView",
     "SideEvent",
     "SideView",
@@ -82,14 +87,18 @@ __all__ = [
     "normal_form",
     "obstruction",
     "obstructions",
+    "open_runs",
     "outcome_at",
     "receipt",
     "receipt_at",
     "rejection",
     "rejections",
     "resolve",
+    "run",
+    "runs",
     "section",
     "settled",
+    "standing",
     "standings",
     "superseded",
     "thread",

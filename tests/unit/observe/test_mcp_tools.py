@@ -15,7 +15,7 @@ from mcp import MCPError
 from relmachine.observe.mcp import build_mcp
 from tests.unit.observe.stored_node import StoredNode, event, on_node
 
-READING = {"publish", "normalize", "saturate", "transfer", "settled", "section", "why", "lag"}
+READING = {"publish", "normalize", "saturate", "transfer", "settled", "section", "why", "lag", "runs"}
 FORKING = {"control", "fork", "merge", "obstructions", "obstruction", "resolve"}
 Test = Callable[[StoredNode, "Client[Any]"], Awaitable[None]]
 
