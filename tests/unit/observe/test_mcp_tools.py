@@ -135,6 +135,8 @@ def test_publish_tells_what_is_not_decided_yet(tmp_path: Path) -> None:
         assert told == {
             "accepted": {"thread": "case-2", "sequence": 6, "duplicate": False, "key": ""},
             "committed": None,
+            "opened": None,
+            "held": None,
         }
 
     over_mcp(tmp_path, test)
