@@ -136,6 +136,7 @@ def test_publish_tells_what_is_not_decided_yet(tmp_path: Path) -> None:
             "accepted": {"thread": "case-2", "sequence": 6, "duplicate": False, "key": ""},
             "committed": None,
             "opened": None,
+            "held": None,
         }
 
     over_mcp(tmp_path, test)
