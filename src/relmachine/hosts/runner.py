@@ -1,76 +1,121 @@
-"""Carries out the runs that turns open: outside any turn, in a thread of its own, each to an answer on the stream.
+"""Carries out the runs that turns open: outside any turn, each to an answer on the stream.
 
 Nothing rests on who runs a step: a run that is carried out twice gives two answers, of which the first on the stream
-counts. So a runner may be stopped at any moment; whoever finds the run open carries it out, from its drafts where it is
-durable. A step whose answer is on the stream already, as when a store is built again, is not carried out.
+counts. So a runner may be stopped at any moment; whoever finds the run open, and in nobody's hands, carries it out,
+from its drafts where it is durable. A step whose answer is on the stream already, as when a store is built again, is
+not carried out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from relmachine.hosts.run_loop import RunLoop
+from relmachine.hosts.run_places import Here, Key, RunPlaces
+from relmachine.hosts.run_tasks import RunTasks
 from relmachine.kernel.answer import Reason
 from relmachine.kernel.lane import CANCEL, CLOSE_LANE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from relmachine.hosts.run_attempt import Attempts
-    from relmachine.kernel.detached import OpenRun
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
     from relmachine.store.runs import Runs
 
 _log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 5.0
-"""How often the store is asked for open runs that nobody here carries out."""
+SWEEP_SECONDS = 4.0
+"""How often the store is asked for open runs that nobody carries out."""
 
 RETRY_SECONDS = 1.0
 """Pause after the store or the stream could not be reached."""
 
-Key = tuple[str, int]
-"""Thread, and stream sequence of the request."""
+LOOKED_AT_MAX = 1024
+"""Open runs looked at in one sweep."""
+
+
+class Others(Protocol):
+    """The other nodes of the store: `stream.whereabouts.Whereabouts`."""
+
+    async def start(self, holds: Callable[[Key, bool], bool]) -> None:
+        """See `Whereabouts.start`."""
+        ...
+
+    async def held(self, runs: Collection[Key]) -> frozenset[Key]:
+        """See `Whereabouts.held`."""
+        ...
+
+    async def close(self) -> None:
+        """See `Whereabouts.close`."""
+        ...
 
 
 class Runner:
-    """Runs of one node. `shared` says that other nodes work on the same store: their runs are left to them for as long
-    as those may take.
-    """
+    """Runs of one node. `others` work on the same store, None when nobody does; `places` says which node has a run."""
 
-    def __init__(self, runs: Runs, attempts: Attempts, limits: Limits, *, shared: bool = False) -> None:
-        self._runs, self._attempts, self._limits, self._shared = runs, attempts, limits, shared
-        self._loop = RunLoop()
-        self._slots = asyncio.Semaphore(limits.runs_in_flight_max)
-        self._tasks: dict[Key, asyncio.Task[None]] = {}
-        self._seen: dict[Key, float] = {}
+    def __init__(
+        self,
+        runs: Runs,
+        attempts: Attempts,
+        limits: Limits,
+        others: Others | None = None,
+        places: RunPlaces | None = None,
+    ) -> None:
+        self._runs, self._others, self._places = runs, others, places or Here()
+        self._tasks = RunTasks(runs, attempts, limits)
+        self._placing: dict[Key, asyncio.Task[None]] = {}
+        self._wanted: set[Key] = set()
+        self._seen: set[Key] = set()
         self._sweeping: asyncio.Task[None] | None = None
-        self.answered = 0
 
     @property
     def running(self) -> int:
         """Runs that are carried out here, or wait for a place."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._placing)
 
-    def start(self) -> None:
-        """Begin; what an earlier life left open comes first."""
-        self._loop.start()
+    @property
+    def answered(self) -> int:
+        """Answers that this node has published."""
+        return self._tasks.answered
+
+    async def start(self) -> None:
+        """Begin; what an earlier life left open comes first. Errors: `unreachable`."""
+        self._tasks.start()
+        if self._others is not None:
+            await self._others.start(self._holds)
+        await self._places.start(self.take)
         self._sweeping = asyncio.create_task(self._sweep(), name="runs")
 
     def follow(self, proposals: Iterable[Proposal]) -> None:
-        """These turns are durable: carry out what they opened, or let begin again; leave what they ended."""
+        """These turns are durable: see that what they opened, or let begin again, is carried out; leave what ended."""
         for proposal in proposals:
             for end in proposal.run.ends:
-                self._stop((end.thread, end.seq))
+                self._tasks.stop((end.thread, end.seq))
             for attempt in proposal.run.attempts:
-                self._begin((attempt.thread, attempt.seq))
+                key = (attempt.thread, attempt.seq)
+                task = asyncio.create_task(self._place(key), name="place run")
+                self._placing[key] = task
+                task.add_done_callback(lambda done, key=key: self._placed(key, done))
+
+    async def take(self, key: Key) -> None:
+        """Carry out a run that was placed here, unless another node does; returns when that is over. Raises nothing."""
+        try:
+            if self._others is not None and key not in self._tasks and key in await self._others.held([key]):
+                return
+        except Exception as error:
+            # Then it is better carried out twice than by nobody.
+            _log.warning("other nodes cannot be asked about a run", thread=key[0], request=key[1], error=repr(error))
+        await asyncio.wait([self._tasks.begin(key)])
 
     def cancel(self, thread: str, request: int | None = None) -> None:
         """Stop the runs of `thread`, or that one, now; each answers that it was cancelled."""
-        for key, task in self._tasks.items():
+        self._tasks.cancel(thread, request)
+        for key, task in self._placing.items():
             if key[0] == thread and request in (None, key[1]):
                 task.cancel(msg=Reason.CANCELLED)
 
@@ -81,53 +126,33 @@ class Runner:
 
     async def close(self) -> None:
         """Stop; runs stay open, for another node or the next life."""
-        tasks = [*self._tasks.values(), *([self._sweeping] if self._sweeping else [])]
+        await self._places.close()
+        tasks = [*self._placing.values(), *([self._sweeping] if self._sweeping else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._sweeping is not None:
-            await self._loop.run(self._attempts.carrier.close())
-        await asyncio.to_thread(self._loop.close)
+        await self._tasks.close()
+        if self._others is not None:
+            await self._others.close()
 
-    def _begin(self, key: Key) -> None:
-        """An attempt that is under way is left: it is of an earlier one, and ends when it finds that out."""
-        before = self._tasks.get(key)
-        task = asyncio.create_task(self._run(key, before), name="run")
-        self._tasks[key] = task
-        task.add_done_callback(lambda done: self._ended(key, done))
+    def _holds(self, key: Key, asker_first: bool) -> bool:
+        return key in self._tasks or (key in self._wanted and not asker_first)
 
-    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
+    def _placed(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._placing.get(key) is task:
+            del self._placing[key]
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("a run was left, it stays open", thread=key[0], request=key[1], error=repr(error))
+            _log.warning("a run was not placed, it stays open", thread=key[0], request=key[1], error=repr(error))
 
-    def _stop(self, key: Key) -> None:
-        task = self._tasks.pop(key, None)
-        if task is not None:
-            task.cancel()
-
-    async def _run(self, key: Key, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        async with self._slots:
-            run = (await self._runs.standing([key])).get(key)
-            if run is None or run.ended_at is not None:
-                return
-            await self._answer(run.open)
-
-    async def _answer(self, run: OpenRun) -> None:
-        attempt = await self._attempts.prepare(run)
-        if attempt is None:
-            return
+    async def _place(self, key: Key) -> None:
         try:
-            answer = await self._loop.run(attempt.carry_out())
+            run = await self._tasks.standing(key)
+            if run is not None and not await self._places.place(run):
+                self._tasks.begin(key)
         except asyncio.CancelledError as stopped:
-            if Reason.CANCELLED not in stopped.args:
+            if Reason.CANCELLED not in stopped.args or (run := await self._tasks.standing(key)) is None:
                 raise
-            answer = attempt.cancelled()
-        await self._attempts.publish(run, answer)
-        self.answered += 1
+            await self._tasks.answer_cancelled(run)
 
     async def _sweep(self) -> None:
         while True:
@@ -140,13 +165,20 @@ class Runner:
                 await asyncio.sleep(SWEEP_SECONDS)
 
     async def _adopt(self) -> None:
-        """Carry out runs that are open and that nobody carries out, as far as can be told."""
-        now = asyncio.get_running_loop().time()
-        found = await self._runs.open(self._limits.runs_in_flight_max)
-        seen: dict[Key, float] = {}
-        for run in found:
-            key = (run.candidate.thread, run.candidate.sequence)
-            seen[key] = since = self._seen.get(key, now)
-            if key not in self._tasks and (not self._shared or now - since > self._attempts.seconds_max(run)):
-                self._begin(key)
-        self._seen = seen
+        """Carry out runs that are open and that nobody has in hand; of a run that other nodes may just be about to
+        begin, only when it was open a sweep ago.
+        """
+        found = [(run.candidate.thread, run.candidate.sequence) for run in await self._runs.open(LOOKED_AT_MAX)]
+        seen, self._seen = self._seen, set(found)
+        free = {key for key in found if key not in self._tasks and key not in self._placing}
+        if self._others is None:
+            held: Collection[Key] = ()
+        else:
+            self._wanted = free = free & seen
+            try:
+                held = await self._others.held(free)
+            finally:
+                self._wanted = set()
+        for key in sorted(free.difference(held)):
+            if key not in self._tasks:
+                self._tasks.begin(key)

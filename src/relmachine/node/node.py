@@ -49,7 +49,7 @@ class Node:
             node = cls(machine, settings, parts)
             parts.relay.start()
             if parts.runner is not None:
-                parts.runner.start()
+                await parts.runner.start()
             parts.telemetry.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)
