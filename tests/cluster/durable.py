@@ -77,6 +77,14 @@ class Durable:
 
         await until(all_wait, f"{len(threads)} runs to wait for their model", told=self.told)
 
+    async def until_asked(self, threads: Sequence[str], count: int) -> None:
+        """Return when the model keeps that many runs of these threads waiting."""
+
+        async def so_many() -> bool:
+            return len({title for _, title in self.asked("second", threads)}) >= count
+
+        await until(so_many, f"{count} of {len(threads)} runs to wait for their model", told=self.told)
+
     def told(self) -> str:
         """What the model was asked."""
         path = self.folder / "asked"

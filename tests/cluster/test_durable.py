@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from relmachine.cluster.state import ProcessState
 from relmachine.store.verify import verify
 from tests.cluster.durable import KINDS, Durable, durable
 from tests.cluster.small import kill
@@ -19,6 +20,9 @@ from tests.cluster.whole import alone, until
 pytestmark = [pytest.mark.process, pytest.mark.whole_cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECONDS_MAX = 15.0
+WAITING = 30
+"""Of many runs: one node alone asks no more at the same time."""
+
 MANY = [f"many-{number}" for number in range(50)]
 
 
@@ -68,22 +72,27 @@ async def _killed_sidecar(run: Durable) -> None:
 
 
 async def _rolling(run: Durable) -> None:
-    """Every run ends while one node after the other is killed and comes back."""
+    """Every run ends while one node after the other is killed, or ended, and comes back."""
     run.hold()
     await until_nodes(run, 3)
     began = time.monotonic()
     await run.request(MANY)
-    await run.until_waiting(MANY)
-    print(f"{len(MANY)} runs wait for their model after {time.monotonic() - began:.1f} s")
-    for pid, node in run.nodes().items():
-        kill(pid, signal.SIGKILL)
-        await run.until_waiting(MANY, set(run.nodes()) - {pid})
+    await run.until_asked(MANY, WAITING)
+    print(f"{WAITING} runs of {len(MANY)} wait for their model after {time.monotonic() - began:.1f} s")
+    signals = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)
+    for (pid, node), number in zip(run.nodes().items(), signals, strict=True):
+        restarts, began = node.restarts, time.monotonic()
+        kill(pid, number)
+
+        async def restarted(node: ProcessState = node, restarts: int = restarts) -> bool:
+            return node.restarts > restarts
+
+        await until(restarted, f"{node.name} to come back")
         await run.cluster.ready(node.name)
-        await until_nodes(run, 3)
+        print(f"{node.name} is back {time.monotonic() - began:.1f} s after {number.name}")
     await _released(run, MANY)
     first, second = len(run.asked("first", MANY)), len(run.asked("second", MANY))
-    print(f"three nodes killed under {len(MANY)} runs: asked {first} times before and {second} times after the tool")
-    assert first == len(MANY)
+    print(f"three nodes gone under {len(MANY)} runs: asked {first} times before and {second} times after the tool")
 
 
 async def until_nodes(run: Durable, count: int) -> None:

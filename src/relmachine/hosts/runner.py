@@ -9,6 +9,7 @@ not carried out.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,6 @@ import structlog
 
 from relmachine.hosts.run_places import Here, Key, RunPlaces
 from relmachine.hosts.run_tasks import RunTasks
-from relmachine.kernel.answer import Reason
 from relmachine.kernel.lane import CANCEL, CLOSE_LANE
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Runner:
         self._runs, self._others, self._places = runs, others, places or Here()
         self._tasks = RunTasks(runs, attempts, limits)
         self._placing: dict[Key, asyncio.Task[None]] = {}
-        self._wanted: set[Key] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
+        self._wanted: Counter[Key] = Counter()
         self._seen: set[Key] = set()
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -104,20 +105,21 @@ class Runner:
 
     async def take(self, key: Key) -> None:
         """Carry out a run that was placed here, unless another node does; returns when that is over. Raises nothing."""
-        try:
-            if self._others is not None and key not in self._tasks and key in await self._others.held([key]):
-                return
-        except Exception as error:
-            # Then it is better carried out twice than by nobody.
-            _log.warning("other nodes cannot be asked about a run", thread=key[0], request=key[1], error=repr(error))
+        if key not in self._tasks:
+            try:
+                if key in await self._held({key}):
+                    return
+            except Exception as error:
+                # Then it is better carried out twice than by nobody.
+                _log.warning("others cannot be asked about a run", thread=key[0], request=key[1], error=repr(error))
         await asyncio.wait([self._tasks.begin(key)])
 
     def cancel(self, thread: str, request: int | None = None) -> None:
         """Stop the runs of `thread`, or that one, now; each answers that it was cancelled."""
         self._tasks.cancel(thread, request)
         for key, task in self._placing.items():
-            if key[0] == thread and request in (None, key[1]):
-                task.cancel(msg=Reason.CANCELLED)
+            if key[0] == thread and request in (None, key[1]) and task.cancel():
+                self._cancelled.add(task)
 
     def heard(self, thread: str, record: str, request: int | None) -> None:
         """Act on an effect of the control lane: a thread that was cancelled or closed has no use for its runs."""
@@ -127,6 +129,7 @@ class Runner:
     async def close(self) -> None:
         """Stop; runs stay open, for another node or the next life."""
         await self._places.close()
+        self._cancelled.clear()
         tasks = [*self._placing.values(), *([self._sweeping] if self._sweeping else [])]
         for task in tasks:
             task.cancel()
@@ -136,23 +139,21 @@ class Runner:
             await self._others.close()
 
     def _holds(self, key: Key, asker_first: bool) -> bool:
-        return key in self._tasks or (key in self._wanted and not asker_first)
+        return key in self._tasks or (self._wanted[key] > 0 and not asker_first)
 
     def _placed(self, key: Key, task: asyncio.Task[None]) -> None:
         if self._placing.get(key) is task:
             del self._placing[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task in self._cancelled:
+            self._cancelled.discard(task)
+            self._tasks.answer_cancelled(key)
+        elif not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("a run was not placed, it stays open", thread=key[0], request=key[1], error=repr(error))
 
     async def _place(self, key: Key) -> None:
-        try:
-            run = await self._tasks.standing(key)
-            if run is not None and not await self._places.place(run):
-                self._tasks.begin(key)
-        except asyncio.CancelledError as stopped:
-            if Reason.CANCELLED not in stopped.args or (run := await self._tasks.standing(key)) is None:
-                raise
-            await self._tasks.answer_cancelled(run)
+        run = await self._tasks.standing(key)
+        if run is not None and not await self._places.place(run):
+            self._tasks.begin(key)
 
     async def _sweep(self) -> None:
         while True:
@@ -171,14 +172,21 @@ class Runner:
         found = [(run.candidate.thread, run.candidate.sequence) for run in await self._runs.open(LOOKED_AT_MAX)]
         seen, self._seen = self._seen, set(found)
         free = {key for key in found if key not in self._tasks and key not in self._placing}
-        if self._others is None:
-            held: Collection[Key] = ()
-        else:
-            self._wanted = free = free & seen
-            try:
-                held = await self._others.held(free)
-            finally:
-                self._wanted = set()
-        for key in sorted(free.difference(held)):
+        if self._others is not None:
+            free &= seen
+        for key in sorted(free.difference(await self._held(free))):
             if key not in self._tasks:
                 self._tasks.begin(key)
+
+    async def _held(self, keys: Collection[Key]) -> Collection[Key]:
+        """Those that another node has in hand, or is about to: of two that want a run at the same time one goes first.
+
+        Errors: `unreachable`.
+        """
+        if self._others is None or not keys:
+            return ()
+        self._wanted.update(keys)
+        try:
+            return await self._others.held(keys)
+        finally:
+            self._wanted -= Counter(keys)

@@ -21,8 +21,8 @@ from relmachine.stream.topology import Topology
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
-ANSWER_SECONDS = 0.5
-"""How long an answer is waited for."""
+ANSWER_SECONDS = 1.0
+"""How long an answer is waited for: a node that begins many runs at once is late."""
 
 Key = tuple[str, int]
 """Thread, and stream sequence of the request."""
