@@ -8,7 +8,9 @@ lost at any time; then nothing is asked of it any more. The truth is the open ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -30,6 +32,9 @@ _log = structlog.get_logger(__name__)
 WORKFLOW = "relm_run"
 ACTIVITY = "relm_carry_out"
 
+CLOSE_SECONDS_MAX = 5.0
+"""How long closing waits for the worker; its threads end with the process."""
+
 
 class SidecarWorkflows:
     """Implements `RunPlaces` by the sidecar whose gRPC API is at `sidecar` (host:port) for runs that are `durable`;
@@ -45,7 +50,7 @@ class SidecarWorkflows:
         self._channel = open_channel(sidecar, bounds)
         self._sidecar: Any = DaprStub(self._channel)
         self._worker = _worker(sidecar, tokens)
-        self._starting: asyncio.Task[None] | None = None
+        self._starting: asyncio.Future[None] | None = None
 
     async def start(self, carry: Carry) -> None:
         """See `RunPlaces.start`. Waits for nobody: the worker comes as soon as the sidecar is there."""
@@ -60,7 +65,7 @@ class SidecarWorkflows:
 
         self._worker.register_workflow(run, name=WORKFLOW)
         self._worker.register_activity(carry_out, name=ACTIVITY)
-        self._starting = asyncio.create_task(asyncio.to_thread(self._worker.start), name="workflows")
+        self._starting = _in_thread(self._worker.start)
 
     async def place(self, run: OpenRun) -> bool:
         """See `RunPlaces.place`: a workflow is scheduled, within `call_seconds_max`."""
@@ -89,9 +94,41 @@ class SidecarWorkflows:
     async def close(self) -> None:
         """See `RunPlaces.close`. The sidecar gives what is in hand to another node: no activity is reported to end."""
         if self._starting is not None:
-            await asyncio.to_thread(self._worker.shutdown)
-            await asyncio.gather(self._starting, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                    await self._ended(self._starting)
         await self._channel.close()
+
+    async def _ended(self, starting: asyncio.Future[None]) -> None:
+        """A worker that is asked to end before it has begun has not heard it: it is asked until it did."""
+        await _in_thread(self._worker.shutdown)
+        while not starting.done():
+            await asyncio.wait([starting], timeout=self._bounds.look_seconds)
+            await _in_thread(self._worker.shutdown)
+
+
+def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
+    """Run `work` in a thread that holds nothing up: the SDK's worker may wait half a minute for a silent sidecar."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: Exception | None) -> None:
+        if not done.done():
+            done.set_result(None)
+        if error is not None:
+            _log.info("the worker of workflows has not begun", error=repr(error))
+
+    def run() -> None:
+        found: Exception | None = None
+        try:
+            work()
+        except Exception as error:  # whatever it was, runs stay here
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=run, name="workflows", daemon=True).start()
+    return done
 
 
 async def _carried(carry: Carry, key: tuple[str, int]) -> None:
