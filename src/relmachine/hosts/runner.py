@@ -71,6 +71,7 @@ class Runner:
         self._placing: dict[Key, asyncio.Task[None]] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._wanted: Counter[Key] = Counter()
+        self._yielded: set[Key] = set()
         self._seen: set[Key] = set()
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -139,7 +140,13 @@ class Runner:
             await self._others.close()
 
     def _holds(self, key: Key, asker_first: bool) -> bool:
-        return key in self._tasks or (self._wanted[key] > 0 and not asker_first)
+        """Whether whoever asks is to leave the run; one that goes before this node, which wants it too, is let pass."""
+        if key in self._tasks:
+            return True
+        if self._wanted[key] and asker_first:
+            self._yielded.add(key)
+            return False
+        return self._wanted[key] > 0
 
     def _placed(self, key: Key, task: asyncio.Task[None]) -> None:
         if self._placing.get(key) is task:
@@ -187,6 +194,8 @@ class Runner:
             return ()
         self._wanted.update(keys)
         try:
-            return await self._others.held(keys)
+            held = await self._others.held(keys)
+            return held | self._yielded.intersection(keys)
         finally:
             self._wanted -= Counter(keys)
+            self._yielded &= self._wanted.keys()

@@ -4,6 +4,7 @@ accepts, knows the workflow already, is away or says nothing, and a worker that 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from grpc.aio import AioRpcError, Metadata
 
 from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.hosts.dapr_tokens import DaprTokens
-from relmachine.hosts.dapr_workflow import WORKFLOW, SidecarWorkflows
+from relmachine.hosts.dapr_workflow import CLOSE_SECONDS_MAX, WORKFLOW, SidecarWorkflows
 
 Sidecar = Callable[..., Awaitable[None]]
 BOUNDS = DaprBounds(call_seconds_max=0.2)
@@ -86,15 +87,40 @@ def test_without_a_workflow_engine_it_stays_here(sidecar: Sidecar | None, ready:
     asyncio.run(test())
 
 
-def test_closing_does_not_wait_for_a_sidecar_that_never_came() -> None:
+class Worker:
+    """As the SDK's: it begins when it has its sidecar, and hears that it is to end only after it was started."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended, self.asked_early = threading.Event(), threading.Event(), threading.Event()
+
+    def register_workflow(self, *_: object, name: str) -> None: ...
+
+    register_activity = register_workflow
+
+    def start(self) -> None:
+        self.asked_early.wait(5)  # it is asked to end before it gets here
+        self.begun.set()
+        assert self.ended.wait(5)
+        raise RuntimeError("ended before the sidecar came")
+
+    def shutdown(self) -> None:
+        self.asked_early.set()
+        if self.begun.is_set():
+            self.ended.set()
+
+
+def test_closing_ends_a_worker_that_has_not_begun() -> None:
     async def test() -> None:
         places = SidecarWorkflows(NOBODY, lambda run: True, BOUNDS)
+        places._worker = worker = Worker()
 
         async def carry(_: object) -> None: ...
 
         await places.start(carry)
+        assert not await places.place(run_of())
         began = time.monotonic()
         await places.close()
-        assert time.monotonic() - began < 10
+        assert worker.ended.is_set()
+        assert time.monotonic() - began < CLOSE_SECONDS_MAX
 
     asyncio.run(test())

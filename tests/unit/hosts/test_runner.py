@@ -84,9 +84,10 @@ class Line:
             self.nodes[name] = holds
 
         async def held(keys: Collection[Key]) -> frozenset[Key]:
-            await asyncio.sleep(0)  # all who ask at the same time want it before any is answered
             others = [(other, holds) for other, holds in self.nodes.items() if other not in {name, *self.frozen}]
-            return frozenset(key for key in keys if any(holds(key, name < other) for other, holds in others))
+            found = frozenset(key for key in keys if any(holds(key, name < other) for other, holds in others))
+            await asyncio.sleep(0.01)  # an answer is of when it was given
+            return found
 
         return SimpleNamespace(start=start, held=held, close=_nothing)
 
@@ -198,16 +199,34 @@ def test_a_run_whose_place_was_lost_is_found_by_one_node() -> None:
     on_nodes("lost", work)
 
 
-def test_of_two_nodes_that_want_a_run_one_begins() -> None:
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_of_two_nodes_that_want_a_run_one_begins(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_SECONDS", DEADLINE_SECONDS)
+
     async def work(nodes: Nodes) -> None:
         nodes.table.opened.add(KEY)
-        takes = [asyncio.ensure_future(runner.take(KEY)) for runner in nodes.runners.values()]
+        takes = [asyncio.ensure_future(nodes.runners[name].take(KEY)) for name in order]
         await nodes.until(lambda: bool(nodes.table.began))
+        await nodes.until(lambda: sum(take.done() for take in takes) == 1)
         nodes.table.release.set()
         await asyncio.wait(takes)
         assert nodes.table.began == [("a", KEY)]
 
     on_nodes("here", work)
+
+
+def test_a_run_on_its_way_to_a_node_is_not_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_SECONDS", DEADLINE_SECONDS)
+
+    async def work(nodes: Nodes) -> None:
+        nodes.opened(KEY)
+        await nodes.until(lambda: not nodes.runners["a"].running)
+        await nodes.runners["b"]._adopt()
+        assert not nodes.runners["b"].running
+        await nodes.runners["b"]._adopt()
+        assert nodes.runners["b"].running
+
+    on_nodes("lost", work)
 
 
 @pytest.mark.parametrize("places", ["here", "there"])
