@@ -31,6 +31,7 @@ class Table:
     opened: set[Key] = field(default_factory=set[Key])
     ended: dict[Key, Reason] = field(default_factory=dict[Key, Reason])
     began: list[tuple[str, Key]] = field(default_factory=list[tuple[str, Key]])
+    looked: int = 0
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def standing(self, keys: Collection[Key]) -> dict[Key, Any]:
@@ -39,6 +40,7 @@ class Table:
         }
 
     async def open(self, limit: int) -> list[Any]:
+        self.looked += 1
         return [_run(key) for key in sorted(self.opened - self.ended.keys())][:limit]
 
 
@@ -147,7 +149,8 @@ def on_nodes(places: str, work: Callable[[Nodes], Awaitable[None]], limits: Limi
         for runner in nodes.runners.values():
             await runner.start()
         try:
-            await work(nodes)
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await work(nodes)
         finally:
             for runner in nodes.runners.values():
                 await runner.close()
@@ -219,6 +222,7 @@ def test_a_run_on_its_way_to_a_node_is_not_taken_away(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "SWEEP_SECONDS", DEADLINE_SECONDS)
 
     async def work(nodes: Nodes) -> None:
+        await nodes.until(lambda: nodes.table.looked == 2)
         nodes.opened(KEY)
         await nodes.until(lambda: not nodes.runners["a"].running)
         await nodes.runners["b"]._adopt()
