@@ -252,7 +252,7 @@ def test_a_run_that_is_cancelled_before_it_begins_answers_too() -> None:
         await nodes.until(lambda: len(nodes.table.began) == 1)
         nodes.opened(waiting)
         nodes.runners["a"].cancel("u", 77)
-        await nodes.until(lambda: nodes.runners["a"].running == 2)
+        await nodes.until(lambda: waiting in nodes.runners["a"]._tasks)
         nodes.runners["a"].cancel(*waiting)
         await nodes.until(lambda: nodes.table.ended == {waiting: Reason.CANCELLED})
         assert nodes.table.began == [("a", KEY)]
