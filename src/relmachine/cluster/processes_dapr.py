@@ -46,7 +46,8 @@ def placement(site: Site, name: str) -> Made:
 
 
 def scheduler(site: Site, name: str) -> Made:
-    """The scheduler, one, with its etcd inside. No step needs it: it is for what is deferred."""
+    """The scheduler, one, with its etcd inside. Durable runs go through it while it is there; nothing
+    waits for it."""
     ports, folder = site.ports[name], site.spec.folder(name)
     server = Scheduler(
         ports=SchedulerPorts(ports["api"], ports["etcd_client"], ports["etcd_peer"], ports["health"], ports["metrics"]),

@@ -24,7 +24,8 @@ spec:
     - name: actorStateStore
       value: "true"
 """
-"""A sidecar hosts actors only with a state store; ours keep no state, so what it holds may be lost at any time."""
+"""A sidecar hosts actors only with a state store; ours keep no state, and of workflows
+nothing rests on it, so what it holds may be lost at any time."""
 
 _CONFIGURATION = """\
 apiVersion: dapr.io/v1alpha1
@@ -43,9 +44,13 @@ spec:
       increasedCardinality: false
   tracing:
     samplingRate: "0"
+  workflow:
+    stateRetentionPolicy:
+      anyTerminal: 10s
 """
 """Actors are found through placement and names are never resolved; multicast, the default resolver, is kept out.
-Metrics do not tell threads apart: by default a sidecar keeps numbers for each path it ever called, for ever."""
+Metrics do not tell threads apart: by default a sidecar keeps numbers for each path it ever called, for ever, and so it
+would keep every workflow that has ended."""
 
 
 @dataclass(frozen=True, slots=True)

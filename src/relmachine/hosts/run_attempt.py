@@ -106,11 +106,6 @@ class Attempts:
     views: RunViews
     carrier: Carrier
 
-    def seconds_max(self, run: OpenRun) -> float:
-        """How long an attempt of this run may take."""
-        step = self._step(run)
-        return self.limits.run_adopt_seconds + (0.0 if step.run is None else step.run.budget.wall_seconds)
-
     async def prepare(self, run: OpenRun) -> Attempt | None:
         """The attempt that runs now; None when its answer is on the stream already.
 

@@ -1,73 +1,121 @@
-"""Carries out the runs that turns open: outside any turn, in a thread of its own, each to an answer on the stream.
+"""Carries out the runs that turns open: outside any turn, each to an answer on the stream.
 
 Nothing rests on who runs a step: a run that is carried out twice gives two answers, of which the first on the stream
-counts. So a runner may be stopped at any moment; whoever finds the run open carries it out, from its drafts where it is
-durable. A step whose answer is on the stream already, as when a store is built again, is not carried out.
+counts. So a runner may be stopped at any moment; whoever finds the run open, and in nobody's hands, carries it out,
+from its drafts where it is durable. A step whose answer is on the stream already, as when a store is built again, is
+not carried out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from relmachine.hosts.run_loop import RunLoop
+from relmachine.hosts.run_places import Here, Key, RunPlaces
+from relmachine.hosts.run_tasks import RunTasks
 from relmachine.hosts.sweep import Sweep
-from relmachine.kernel.answer import Reason
 from relmachine.kernel.lane import CANCEL, CLOSE_LANE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from relmachine.hosts.run_attempt import Attempts
-    from relmachine.kernel.detached import OpenRun
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
     from relmachine.store.runs import Runs
 
 _log = structlog.get_logger(__name__)
 
-Key = tuple[str, int]
-"""Thread, and stream sequence of the request."""
+LOOKED_AT_MAX = 1024
+"""Open runs looked at in one sweep."""
+
+
+class Others(Protocol):
+    """The other nodes of the store: `stream.whereabouts.Whereabouts`."""
+
+    async def start(self, holds: Callable[[Key, bool], bool]) -> None:
+        """See `Whereabouts.start`."""
+        ...
+
+    async def held(self, runs: Collection[Key]) -> frozenset[Key]:
+        """See `Whereabouts.held`."""
+        ...
+
+    async def close(self) -> None:
+        """See `Whereabouts.close`."""
+        ...
 
 
 class Runner:
-    """Runs of one node. `shared` says that other nodes work on the same store: their runs are left to them for as long
-    as those may take.
-    """
+    """Runs of one node. `others` work on the same store, None when nobody does; `places` says which node has a run."""
 
-    def __init__(self, runs: Runs, attempts: Attempts, limits: Limits, *, shared: bool = False) -> None:
-        self._runs, self._attempts, self._limits, self._shared = runs, attempts, limits, shared
-        self._loop = RunLoop()
-        self._slots = asyncio.Semaphore(limits.runs_in_flight_max)
-        self._tasks: dict[Key, asyncio.Task[None]] = {}
-        self._seen: dict[Key, float] = {}
+    def __init__(
+        self,
+        runs: Runs,
+        attempts: Attempts,
+        limits: Limits,
+        others: Others | None = None,
+        places: RunPlaces | None = None,
+    ) -> None:
+        self._runs, self._others, self._places = runs, others, places or Here()
+        self._tasks = RunTasks(runs, attempts, limits)
+        self._placing: dict[Key, asyncio.Task[None]] = {}
+        self._cancelled: set[asyncio.Task[None]] = set()
+        self._wanted: Counter[Key] = Counter()
+        self._yielded: set[Key] = set()
+        self._seen: set[Key] = set()
         self._sweep = Sweep("runs", self._adopt)
-        self.answered = 0
 
     @property
     def running(self) -> int:
         """Runs that are carried out here, or wait for a place."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._placing)
 
-    def start(self) -> None:
-        """Begin; what an earlier life left open comes first."""
-        self._loop.start()
+    @property
+    def answered(self) -> int:
+        """Answers that this node has published."""
+        return self._tasks.answered
+
+    async def start(self) -> None:
+        """Begin; what an earlier life left open comes first. Errors: `unreachable`."""
+        self._tasks.start()
+        if self._others is not None:
+            await self._others.start(self._holds)
+        await self._places.start(self.take)
         self._sweep.start()
 
     def follow(self, proposals: Iterable[Proposal]) -> None:
-        """These turns are durable: carry out what they opened, or let begin again; leave what they ended."""
+        """These turns are durable: see that what they opened, or let begin again, is carried out; leave what ended."""
         for proposal in proposals:
             for end in proposal.run.ends:
-                self._stop((end.thread, end.seq))
+                self._tasks.stop((end.thread, end.seq))
             for attempt in proposal.run.attempts:
-                self._begin((attempt.thread, attempt.seq))
+                key = (attempt.thread, attempt.seq)
+                task = asyncio.create_task(self._place(key), name="place run")
+                self._placing[key] = task
+                task.add_done_callback(lambda done, key=key: self._placed(key, done))
+
+    async def take(self, key: Key) -> None:
+        """Carry out a run that was placed here, unless another node does; returns when that is over. Raises nothing."""
+        if key not in self._tasks:
+            try:
+                if key in await self._held({key}):
+                    return
+            except Exception as error:
+                # Then it is better carried out twice than by nobody.
+                _log.warning("others cannot be asked about a run", thread=key[0], request=key[1], error=repr(error))
+        await asyncio.wait([self._tasks.begin(key)])
 
     def cancel(self, thread: str, request: int | None = None) -> None:
         """Stop the runs of `thread`, or that one, now; each answers that it was cancelled."""
-        for key, task in self._tasks.items():
-            if key[0] == thread and request in (None, key[1]):
-                task.cancel(msg=Reason.CANCELLED)
+        self._tasks.cancel(thread, request)
+        for key, task in self._placing.items():
+            if key[0] == thread and request in (None, key[1]) and task.cancel():
+                self._cancelled.add(task)
 
     def heard(self, thread: str, record: str, request: int | None) -> None:
         """Act on an effect of the control lane: a thread that was cancelled or closed has no use for its runs."""
@@ -76,63 +124,64 @@ class Runner:
 
     async def close(self) -> None:
         """Stop; runs stay open, for another node or the next life."""
+        await self._places.close()
+        self._cancelled.clear()
         await self._sweep.close()
-        tasks = [*self._tasks.values()]
+        tasks = [*self._placing.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._sweep.started:
-            await self._loop.run(self._attempts.carrier.close())
-        await asyncio.to_thread(self._loop.close)
+        await self._tasks.close()
+        if self._others is not None:
+            await self._others.close()
 
-    def _begin(self, key: Key) -> None:
-        """An attempt that is under way is left: it is of an earlier one, and ends when it finds that out."""
-        before = self._tasks.get(key)
-        task = asyncio.create_task(self._run(key, before), name="run")
-        self._tasks[key] = task
-        task.add_done_callback(lambda done: self._ended(key, done))
+    def _holds(self, key: Key, asker_first: bool) -> bool:
+        """Whether whoever asks is to leave the run; one that goes before this node, which wants it too, is let pass."""
+        if key in self._tasks:
+            return True
+        if self._wanted[key] and asker_first:
+            self._yielded.add(key)
+            return False
+        return self._wanted[key] > 0
 
-    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("a run was left, it stays open", thread=key[0], request=key[1], error=repr(error))
+    def _placed(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._placing.get(key) is task:
+            del self._placing[key]
+        if task in self._cancelled:
+            self._cancelled.discard(task)
+            self._tasks.answer_cancelled(key)
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a run was not placed, it stays open", thread=key[0], request=key[1], error=repr(error))
 
-    def _stop(self, key: Key) -> None:
-        task = self._tasks.pop(key, None)
-        if task is not None:
-            task.cancel()
-
-    async def _run(self, key: Key, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        async with self._slots:
-            run = (await self._runs.standing([key])).get(key)
-            if run is None or run.ended_at is not None:
-                return
-            await self._answer(run.open)
-
-    async def _answer(self, run: OpenRun) -> None:
-        attempt = await self._attempts.prepare(run)
-        if attempt is None:
-            return
-        try:
-            answer = await self._loop.run(attempt.carry_out())
-        except asyncio.CancelledError as stopped:
-            if Reason.CANCELLED not in stopped.args:
-                raise
-            answer = attempt.cancelled()
-        await self._attempts.publish(run, answer)
-        self.answered += 1
+    async def _place(self, key: Key) -> None:
+        run = await self._tasks.standing(key)
+        if run is not None and not await self._places.place(run):
+            self._tasks.begin(key)
 
     async def _adopt(self) -> None:
-        """Carry out runs that are open and that nobody carries out, as far as can be told."""
-        now = asyncio.get_running_loop().time()
-        found = await self._runs.open(self._limits.runs_in_flight_max)
-        seen: dict[Key, float] = {}
-        for run in found:
-            key = (run.candidate.thread, run.candidate.sequence)
-            seen[key] = since = self._seen.get(key, now)
-            if key not in self._tasks and (not self._shared or now - since > self._attempts.seconds_max(run)):
-                self._begin(key)
-        self._seen = seen
+        """Carry out runs that are open and that nobody has in hand; of a run that other nodes may just be about to
+        begin, only when it was open a sweep ago.
+        """
+        found = [(run.candidate.thread, run.candidate.sequence) for run in await self._runs.open(LOOKED_AT_MAX)]
+        seen, self._seen = self._seen, set(found)
+        free = {key for key in found if key not in self._tasks and key not in self._placing}
+        if self._others is not None:
+            free &= seen
+        for key in sorted(free.difference(await self._held(free))):
+            if key not in self._tasks:
+                self._tasks.begin(key)
+
+    async def _held(self, keys: Collection[Key]) -> Collection[Key]:
+        """Those that another node has in hand, or is about to: of two that want a run at the same time one goes first.
+
+        Errors: `unreachable`.
+        """
+        if self._others is None or not keys:
+            return ()
+        self._wanted.update(keys)
+        try:
+            held = await self._others.held(keys)
+            return held | self._yielded.intersection(keys)
+        finally:
+            self._wanted -= Counter(keys)
+            self._yielded &= self._wanted.keys()

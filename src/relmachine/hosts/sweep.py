@@ -9,7 +9,7 @@ import structlog
 
 _log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 4.0
 """How often the store is asked."""
 
 RETRY_SECONDS = 1.0

@@ -34,7 +34,6 @@ class Limits:
     runs_open_per_thread_max: int = 64
     runs_in_flight_max: int = 64
     run_attempts_max: int = 8
-    run_adopt_seconds: float = 10.0
     held_per_thread_max: int = 64
     own_law_facts_max: int = 4096
     own_law_facts_bytes_max: int = 1024 * 1024

@@ -53,7 +53,7 @@ class Node:
             node = cls(machine, settings, parts, machine_path)
             parts.relay.start()
             if parts.runner is not None:
-                parts.runner.start()
+                await parts.runner.start()
             parts.telemetry.start()
             parts.vital.append(parts.dispatcher.start())
             node._move(NodePhase.READY)

@@ -22,7 +22,6 @@ from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.port import PolicyGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.assembly import Gates, assemble
-from relmachine.hosts.dapr_tokens import DaprTokens
 from relmachine.hosts.dispatcher import Dispatcher
 from relmachine.hosts.heard import Heard
 from relmachine.hosts.held_keeper import HeldKeeper
@@ -38,7 +37,7 @@ from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.interface import Interface
 from relmachine.node.lane_opening import LaneParts, open_lane
-from relmachine.node.run_parts import open_runs
+from relmachine.node.run_parts import dapr_tokens, open_runs
 from relmachine.node.settings import Settings
 from relmachine.node.supervision import keep_running
 from relmachine.node.timing import GateTimes, TimedConstraints, TimedLaws, TimedOwnLaws, TimedPolicy, TimedShape
@@ -238,10 +237,9 @@ async def _open_host(
     heard = Heard(stream, local.cursors, store_id)
     heard.start()
     stack.push_async_callback(heard.close)
-    secrets = (settings.dapr_api_token, settings.dapr_app_token)
-    tokens = DaprTokens(*(None if secret is None else secret.get_secret_value() for secret in secrets))
+    tokens, bounds = dapr_tokens(settings), settings.dapr_bounds
     host = await DaprHost.start(
-        local, plan.machine, settings.dapr_address, settings.dapr_listen, settings.dapr_bounds, tokens, pauses
+        local, plan.machine, settings.dapr_address, settings.dapr_listen, bounds, tokens, pauses
     )
     stack.push_async_callback(host.close)
     return host

@@ -82,6 +82,11 @@ class Topology:
         """Where nodes tell how `thread` goes on, `*` for all threads. No stream takes it."""
         return f"relm.{self.machine}.telemetry.{thread}"
 
+    @property
+    def runs_subject(self) -> str:
+        """Where nodes ask each other which runs they have in hand. No stream takes it."""
+        return f"relm.{self.machine}.runs"
+
     def consumer(self, store_id: str) -> str:
         """Durable consumer of step hints for one store: a fresh store has a fresh one and is fed from the start."""
         return f"relm_{re.sub(r'[^A-Za-z0-9_-]', '_', store_id)}"

@@ -37,14 +37,15 @@ def ran(path: Path) -> None:
         plan = machine().plan()
         store = SqliteStore.open(path, plan)
         try:
-            await _fill(Asked(plan, store))
+            await fill(Asked(plan, store))
         finally:
             await store.close()
 
     asyncio.run(run())
 
 
-async def _fill(shop: Asked) -> None:
+async def fill(shop: Asked) -> None:
+    """Leave every kind of row in the store of `shop`: on `a` and `b`, one run of each kind, the last two open."""
     for thread in ("a", "b"):
         shop.step(thread, "observe", symptom="slow")
         done = shop.step(thread, "propose")

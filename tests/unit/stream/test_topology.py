@@ -41,7 +41,7 @@ def test_no_two_machines_share_a_stream_or_a_subject() -> None:
         names += [place.steps_stream, place.feed_stream("journal"), place.feed_stream("out")]
         names += [place.step_subject("t", "s"), *(place.feed_subject(kind, "t") for kind in KINDS)]
         names += [place.live_subject(kind, "t") for kind in KINDS]
-        names.append(place.telemetry_subject("t"))
+        names += [place.telemetry_subject("t"), place.runs_subject]
     assert len(set(names)) == len(names)
 
 

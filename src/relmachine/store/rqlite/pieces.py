@@ -45,6 +45,13 @@ _CONTENT = (
     tables.CONTROLS,
     tables.OBSTRUCTIONS,
     tables.RESOLUTIONS,
+    tables.FROZEN_PLANS,
+    tables.RUNS,
+    tables.RUN_ANSWERS,
+    tables.RUN_ATTEMPTS,
+    tables.DECISIONS,
+    tables.ITERATIONS,
+    tables.RUN_ENDS,
     tables.OUTBOX,
     tables.SECTION_SNAPSHOTS,
 )
@@ -72,7 +79,9 @@ def piece(proposal: Proposal, snapshot: str | None, bounds: RqliteBounds) -> Pie
         insert_text(tables.COMMITS): fence_rows([proposal]),
         _MOVE: [(after.thread, after.head, after.epoch, after.cursor, dump_state(after))],
     }
-    rows.update((insert_text(target), content) for target, content in content_rows([proposal]).items())
+    content = content_rows([proposal])
+    assert content.keys() <= set(_CONTENT), "rows of a table that no request writes would be lost"
+    rows.update((insert_text(target), some) for target, some in content.items())
     if snapshot is not None:
         rows[insert_text(tables.SECTION_SNAPSHOTS)] = [(after.head, snapshot, after.thread, after.cursor, after.depth)]
         rows[_SNAPSHOT_TAKEN] = [(after.thread, after.depth)]

@@ -1,0 +1,123 @@
+"""The runs that one node carries out: each a task here, its work in the run loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from relmachine.hosts.run_loop import RunLoop
+from relmachine.kernel.answer import Reason
+
+if TYPE_CHECKING:
+    from relmachine.hosts.run_attempt import Attempts
+    from relmachine.hosts.run_places import Key
+    from relmachine.kernel.detached import OpenRun
+    from relmachine.kernel.limits import Limits
+    from relmachine.store.runs import Runs
+
+_log = structlog.get_logger(__name__)
+
+
+class RunTasks:
+    """Begun by key, each after the one before it of the same run; so many at once."""
+
+    def __init__(self, runs: Runs, attempts: Attempts, limits: Limits) -> None:
+        self._runs, self._attempts = runs, attempts
+        self._loop = RunLoop()
+        self._slots = asyncio.Semaphore(limits.runs_in_flight_max)
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._cancelled: set[asyncio.Task[None]] = set()
+        self._started = self._closing = False
+        self.answered = 0
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._tasks
+
+    def start(self) -> None:
+        """Begin."""
+        self._loop.start()
+        self._started = True
+
+    def begin(self, key: Key) -> asyncio.Task[None]:
+        """Carry out the attempt that the run is at. One that is under way here ends first, and may have been it."""
+        return self._add(key, self._run(key, self._tasks.get(key)))
+
+    def stop(self, key: Key) -> None:
+        """Leave the run: it has ended."""
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    def cancel(self, thread: str, request: int | None = None) -> None:
+        """Stop the runs of `thread`, or that one, now; each answers that it was cancelled."""
+        for key, task in self._tasks.items():
+            if key[0] == thread and request in (None, key[1]) and task.cancel(msg=Reason.CANCELLED):
+                self._cancelled.add(task)
+
+    def answer_cancelled(self, key: Key) -> None:
+        """Answer for a run that was cancelled before anybody carried it out."""
+        self._add(key, self._answer_cancelled(key))
+
+    async def standing(self, key: Key) -> OpenRun | None:
+        """The run while it is open. Errors: `unreachable`."""
+        run = (await self._runs.standing([key])).get(key)
+        return None if run is None or run.ended_at is not None else run.open
+
+    async def close(self) -> None:
+        """Stop; runs stay open, for another node or the next life."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._started:
+            await self._loop.run(self._attempts.carrier.close())
+        await asyncio.to_thread(self._loop.close)
+
+    def _add(self, key: Key, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._tasks[key] = asyncio.create_task(work, name="run")
+        task.add_done_callback(lambda done: self._ended(key, done))
+        return task
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+        asked_to = task in self._cancelled
+        self._cancelled.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a run was left, it stays open", thread=key[0], request=key[1], error=repr(error))
+        elif task.cancelled() and asked_to and not self._closing:
+            self.answer_cancelled(key)  # it had not begun, or it would have answered itself
+
+    async def _run(self, key: Key, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        async with self._slots:
+            run = await self.standing(key)
+            if run is not None:
+                await self._answer(run)
+
+    async def _answer_cancelled(self, key: Key) -> None:
+        run = await self.standing(key)
+        attempt = None if run is None else await self._attempts.prepare(run)
+        if run is not None and attempt is not None:
+            await self._attempts.publish(run, attempt.cancelled())
+
+    async def _answer(self, run: OpenRun) -> None:
+        attempt = await self._attempts.prepare(run)
+        if attempt is None:
+            return
+        try:
+            answer = await self._loop.run(attempt.carry_out())
+        except asyncio.CancelledError as stopped:
+            if Reason.CANCELLED not in stopped.args:
+                raise
+            answer = attempt.cancelled()
+        await self._attempts.publish(run, answer)
+        self.answered += 1
