@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import ValidationError
+
 from relmachine.algebra.identity import digest
 from relmachine.engine.runs.port import RunRequest
+from relmachine.engine.runs.spending import Spending
 from relmachine.errors import Code
 from relmachine.kernel.answer import Answer, Decision, Failure, Reason
 from relmachine.kernel.control import ANSWER
@@ -85,6 +88,7 @@ class _Carried:
             reason=Reason.CANCELLED,
             plan=self.request.frozen.text(),
             decisions=tuple(self.seen),
+            usage=Spending(self.seen, self.request.frozen.budget).usage(0.0),
         )
 
     async def _keep(self, place: int, decision: Decision) -> None:
@@ -160,7 +164,10 @@ class Attempts:
         """Whether an answer to this attempt is on the stream: its turn comes, or it comes again in a rebuilt store."""
         thread, after = run.candidate.thread, run.candidate.sequence
         for message in await self.reader.read_token(thread, ANSWER, after, _ANSWERS_MAX):
-            envelope = Envelope.model_validate_json(message.body)
+            try:
+                envelope = Envelope.model_validate_json(message.body)
+            except ValidationError:
+                continue  # what cannot be read answers for nothing
             if (envelope.data.get("request"), envelope.data.get("attempt")) == (after, run.attempt):
                 return True
         return False

@@ -26,6 +26,7 @@ def closures_run(declaration: Declaration) -> Iterator[Finding]:
         yield from _targets(declaration, step)
         if step.run is not None:
             yield from _asks(declaration, step, step.run)
+            yield from _bounds(step, step.run)
 
 
 def budget_sound(declaration: Declaration) -> Iterator[Finding]:
@@ -55,6 +56,19 @@ def _targets(declaration: Declaration, step: StepDeclaration) -> Iterator[Findin
         if name not in declaration.steps:
             sentence = f"step {step.name!r} may propose {name!r}, which is no step of this machine"
             yield Finding(sentence, {"step": step.name, "target": name})
+
+
+def _bounds(step: StepDeclaration, run: RunPlan) -> Iterator[Finding]:
+    """What one run may spend, and its tools: positive and finite; `cost` may be left without a bound."""
+    bounds = [(f"budget.{name}", amount) for name, amount in asdict(run.budget).items() if amount is not None]
+    for tool in run.tools:
+        given = {"seconds": tool.seconds, "memory_bytes": tool.memory_bytes, "output_bytes": tool.output_bytes}
+        bounds += [(f"{tool.name}.{name}", amount) for name, amount in given.items()]
+    for name, amount in bounds:
+        least = 0 if name == "budget.tool_calls" else None
+        if not isfinite(amount) or amount < 0 or (amount == 0 and least is None):
+            sentence = f"step {step.name!r}: {name} is {amount}: give a finite number above 0"
+            yield Finding(sentence, {"step": step.name, "bound": name, "given": str(amount)})
 
 
 def _asks(declaration: Declaration, step: StepDeclaration, run: RunPlan) -> Iterator[Finding]:

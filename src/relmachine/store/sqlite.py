@@ -173,7 +173,8 @@ class SqliteStore(SqliteReading):
 
     def _keep_draft(self, draft: Draft) -> None:
         try:
-            self._writer.connection.execute(insert_statement(RUN_DRAFTS, 1), astuple(draft))
+            with self._order.ordinary():
+                self._writer.connection.execute(insert_statement(RUN_DRAFTS, 1), astuple(draft))
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
 

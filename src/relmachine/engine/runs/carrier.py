@@ -6,6 +6,7 @@ import asyncio
 from time import monotonic
 
 import orjson
+import structlog
 
 from relmachine.engine.outputs import Taken
 from relmachine.engine.runs.decisions import json_bytes
@@ -15,11 +16,14 @@ from relmachine.engine.runs.forms import carry
 from relmachine.engine.runs.port import Carried, Keep, Models, RunRequest, ToolProcesses
 from relmachine.engine.runs.recorder import Recorder
 from relmachine.engine.runs.running import Running
+from relmachine.engine.runs.words import said
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import Answer, Failure, Reason
 from relmachine.kernel.frozen import freeze
 from relmachine.kernel.limits import Limits
 from relmachine.machine.plan import Plan, StepPlan
+
+_log = structlog.get_logger(__name__)
 
 ENVELOPE_BYTES = 4096
 """Room for the envelope around an answer in its message."""
@@ -78,12 +82,19 @@ class RunCarrier:
         await self._processes.close()
 
     async def _to_an_end(self, running: Running) -> Taken | None:
-        """The run within its wall seconds. None when it ended without an output, as its recorder says."""
+        """The run within its wall seconds. None when it ended without an output, as its recorder says.
+
+        A defect of ours must not leave a run open: it would be begun again, and paid for again, for ever.
+        """
         try:
             _check_frozen(running)
             running.recorder.check()
             return await self._in_time(running)
         except RunEnded:
+            return None
+        except Exception as error:
+            _log.exception("a run ended by a defect", step=running.request.step.name)
+            running.recorder.end = End(Reason.FATAL, Code.INTERNAL, f"the run ended by a defect: {said(error)}")
             return None
 
     async def _in_time(self, running: Running) -> Taken | None:

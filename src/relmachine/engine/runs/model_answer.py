@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from math import isfinite
 from typing import Any, cast
 
 from pydantic import TypeAdapter
@@ -24,6 +25,10 @@ _NOT_KEPT = frozenset(
 """Members of a response that differ each time and that no later request needs."""
 
 
+_TOKENS_MAX = 2**53 - 1
+"""What a decision can hold."""
+
+
 async def caught(ask: Callable[[], Awaitable[Found]]) -> Found:
     """What asking a model gives; a provider's client may raise anything, and that is then what the run saw."""
     try:
@@ -34,7 +39,7 @@ async def caught(ask: Callable[[], Awaitable[Found]]) -> Found:
         if _is_cancelled():
             raise
         return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an exit would end the loop of all runs
         return Found(error=f"{Code.MODEL_FAILED}: {said(error)}")
 
 
@@ -46,7 +51,8 @@ def recorded(response: ModelResponse, cost: float, place: int, bytes_max: int) -
         else part
         for number, part in enumerate(response.parts)
     ]
-    tokens = response.usage.total_tokens
+    tokens = min(max(response.usage.total_tokens, 0), _TOKENS_MAX)  # a server may say anything
+    cost = cost if isfinite(cost) and cost > 0 else 0.0
     try:
         content = RESPONSES.dump_json(replace(response, parts=parts), exclude=cast(Any, _NOT_KEPT), exclude_none=True)
     except PydanticSerializationError as error:

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from relmachine.engine.runs.conversation import OUTPUT_TOOL
 from relmachine.engine.runs.registry import Call, Misuse, Registry
-from relmachine.engine.runs.words import problems
+from relmachine.engine.runs.words import problems, said
 from relmachine.errors import RelmError
 
 Accept = Callable[[BaseModel], object]
@@ -68,6 +68,8 @@ def _answered(text: str, output: type[BaseModel], accept: Accept, calls: Sequenc
         return Invalid(f"your answer is not valid: {problems(error)}: {_wanted(output)}", text, calls)
     except RelmError as error:
         return Invalid(f"your answer is not valid: {error.sentence}", text, calls)
+    except Exception as error:  # a validator of the author's may raise anything
+        return Invalid(f"your answer is not valid: {said(error)}", text, calls)
 
 
 def _understood(part: ToolCallPart, tools: Registry | None, after: bool) -> Call | Misuse:

@@ -27,6 +27,10 @@ _SHOWN = 200
 """Characters of either side that a divergence shows."""
 
 
+_RECORD_FULL = " do not fit"
+"""How the error ends that ends a run because its record is full; a tool may say anything else."""
+
+
 class Recorder:
     """Decisions and passes of one run. Belongs to one event loop; nothing is recorded once the run has ended."""
 
@@ -64,10 +68,13 @@ class Recorder:
         decision = self._fitting(kind, name, asked, found)
         if self._mode is Mode.RESIMULATE and not self.divergences:
             self._differ(answer_differs(recorded, decision))
-        return await self._take(decision)
+        taken = await self._take(decision)
+        self.check()  # its time may have been over while the decision was kept
+        return taken
 
     def add(self, row: Pass) -> None:
         """Add a pass; its decisions are in the record already."""
+        self.check()
         self.passes.append(row)
         self._bytes += json_bytes(row)
         self.check()
@@ -136,7 +143,7 @@ class Recorder:
         size = json_bytes(decision)
         if self._bytes + size + _END_BYTES <= self._bytes_max:
             return decision
-        sentence = f"{size} more bytes do not fit into the record of {self._bytes_max}"
+        sentence = f"{size} more bytes than the {self._bytes_max} of the record{_RECORD_FULL}"
         error = f"{Code.BUDGET_SPENT}: {sentence}"
         return decision_of(kind, name, asked, Found(error=error, tokens=found.tokens, cost=found.cost))
 
@@ -144,7 +151,7 @@ class Recorder:
         self.decisions.append(decision)
         self._bytes += json_bytes(decision)
         await self._keep_all()
-        if decision.error.startswith(f"{Code.BUDGET_SPENT}: "):
+        if decision.error.startswith(f"{Code.BUDGET_SPENT}: ") and decision.error.endswith(_RECORD_FULL):
             sentence = decision.error.partition(": ")[2]
             raise self.ended(End(Reason.BUDGET, Code.BUDGET_SPENT, sentence))
         return decision

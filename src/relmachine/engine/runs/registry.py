@@ -14,6 +14,7 @@ from pydantic_ai import Tool as ModelTool
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from relmachine.engine.outputs import FOLLOW_UPS_MAX
 from relmachine.engine.runs.decisions import Found
 from relmachine.engine.runs.own_tools import PUBLISH, OwnTools
 from relmachine.engine.runs.running import Running
@@ -73,7 +74,9 @@ class Registry:
             text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         except ValidationError as error:
             return Misuse(call_id, name, arguments, f"arguments of {name!r} are not valid: {problems(error)}")
-        except ValueError as error:  # JSON has neither NaN nor infinities
+        except (
+            Exception
+        ) as error:  # JSON has neither NaN nor infinities; a validator of the author's may raise anything
             return Misuse(call_id, name, arguments, f"arguments of {name!r} are not valid: {said(error)}")
         return Call(call_id, name, text, cast(dict[str, object], values))
 
@@ -99,6 +102,9 @@ class Registry:
         declared = self._declared.get(call.name)
         if declared is not None and not declared.trusted:
             return await self._running.processes.call(declared, from_json(call.arguments))
+        if declared is None and call.name == PUBLISH and len(self._running.proposals) >= FOLLOW_UPS_MAX:
+            sentence = f"{FOLLOW_UPS_MAX} steps are proposed, and no more may be: answer"
+            raise RelmError(Code.OUTPUT_INVALID, sentence, follow_ups_max=FOLLOW_UPS_MAX)
         function = getattr(self._own, call.name) if declared is None else declared.function
         outcome = await in_thread(lambda: _awaited(function(**call.values)))
         if isinstance(outcome, Raised):

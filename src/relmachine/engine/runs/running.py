@@ -36,7 +36,7 @@ class Running:
     @property
     def spending(self) -> Spending:
         """What is spent by now."""
-        return Spending(self.recorder.decisions, self.request.frozen.budget)
+        return Spending(self.recorder.decisions, self.request.frozen.budget, self.request.frozen.fallback)
 
     def propose(self, step: str, payload: Mapping[str, object]) -> None:
         """Take a follow-up. Errors: `output_invalid`."""

@@ -15,10 +15,14 @@ class Spending:
 
     decisions: Sequence[Decision]
     budget: Budget
+    fallback: str = ""
 
     def over(self, model: str) -> str | None:
-        """What `model` has spent all of; None while it may be asked. Each model has the whole tokens and cost."""
-        asked = [item for item in self.decisions if item.kind == "model" and item.name == model]
+        """What `model` and others beside it have spent all of; None while it may be asked. The fallback has the whole
+        tokens and cost for itself.
+        """
+        apart = model == self.fallback
+        asked = [item for item in self.decisions if item.kind == "model" and (item.name == self.fallback) is apart]
         tokens, cost = sum(item.tokens for item in asked), sum(item.cost for item in asked)
         if tokens >= self.budget.tokens:
             return f"the {self.budget.tokens} tokens of model {model!r} are spent"
