@@ -19,6 +19,9 @@ from relmachine.machine.section import Section, contributions
 FOLLOW_UPS_MAX = 32
 """Steps that one step may propose. More is a loop that does not end, not a decision."""
 
+FOLLOW_UP_BYTES_MAX = 64 * 1024
+"""Bytes of a payload that a step proposes: it has to pass gate 1 with its envelope, or nobody would hear of it."""
+
 Taken = tuple[Contributions, tuple[FollowUp, ...]]
 
 
@@ -63,6 +66,9 @@ def proposed(plan: Plan, step: StepPlan, name: object, payload: Mapping[str, obj
     except RelmError as error:
         sentence = f"the payload proposed for {name!r}: {error.sentence}"
         raise RelmError(Code.OUTPUT_INVALID, sentence, step=step.name, target=name) from error
+    if len(data.encode()) > FOLLOW_UP_BYTES_MAX:
+        sentence = f"the payload proposed for {name!r} has more than {FOLLOW_UP_BYTES_MAX} bytes: propose less"
+        raise RelmError(Code.OUTPUT_INVALID, sentence, step=step.name, follow_up_bytes_max=FOLLOW_UP_BYTES_MAX)
     return FollowUp(step=name, data=data)
 
 

@@ -18,7 +18,16 @@ from relmachine.errors import Code, RelmError
 from relmachine.gates.control_shape import control_payload
 from relmachine.gates.nearest import unknown_step
 from relmachine.kernel.control import RECORDS
-from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Envelope, Message, parse, problems
+from relmachine.kernel.envelope import (
+    FOLLOW_UP_SOURCE,
+    OWN_SOURCES,
+    UNKNOWN_STEP_TOKEN,
+    Candidate,
+    Envelope,
+    Message,
+    parse,
+    problems,
+)
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
@@ -85,6 +94,10 @@ class ShapeGate:
                 step_key_characters_max=longest,
                 length=len(key),
             )
+        own = message.step_token in RECORDS or envelope.source == FOLLOW_UP_SOURCE
+        if envelope.source.startswith(OWN_SOURCES) and not own:
+            sentence = f"choose another source: those that begin with {OWN_SOURCES!r} are the nodes' own"
+            raise RelmError(Code.ENVELOPE_INVALID, sentence, source=envelope.source)
         return Read(envelope, key, None if envelope.time is None else canonical_time(envelope.time))
 
     def check_address(self, message: Message, envelope: Envelope) -> None:

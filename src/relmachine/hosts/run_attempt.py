@@ -161,14 +161,17 @@ class Attempts:
         return self.plan.steps[self.plan.step_index[run.candidate.step]]
 
     async def _is_answered(self, run: OpenRun) -> bool:
-        """Whether an answer to this attempt is on the stream: its turn comes, or it comes again in a rebuilt store."""
-        thread, after = run.candidate.thread, run.candidate.sequence
-        for message in await self.reader.read_token(thread, ANSWER, after, _ANSWERS_MAX):
+        """Whether an answer to this attempt waits for its turn, as in a store built again. One whose turn is over,
+        and that did not end the attempt, counted for nothing.
+        """
+        thread, request = run.candidate.thread, run.candidate.sequence
+        cursor = (await self.store.states([thread]))[thread].cursor
+        for message in await self.reader.read_token(thread, ANSWER, cursor, _ANSWERS_MAX):
             try:
                 envelope = Envelope.model_validate_json(message.body)
             except ValidationError:
                 continue  # what cannot be read answers for nothing
-            if (envelope.data.get("request"), envelope.data.get("attempt")) == (after, run.attempt):
+            if (envelope.data.get("request"), envelope.data.get("attempt")) == (request, run.attempt):
                 return True
         return False
 

@@ -97,7 +97,12 @@ class RunTasks:
 
     async def _run(self, key: Key, before: asyncio.Task[None] | None) -> None:
         if before is not None:
-            await asyncio.wait([before])
+            try:
+                await asyncio.wait([before])
+            except asyncio.CancelledError as stopped:
+                before.cancel(*stopped.args)  # it may be asking a model: nobody else knows of it any more
+                await asyncio.wait([before])
+                raise
         async with self._slots:
             run = await self.standing(key)
             if run is not None:

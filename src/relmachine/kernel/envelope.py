@@ -33,6 +33,9 @@ ANONYMOUS = "anonymous"
 HOPS_MAX = 64
 """How many steps may propose each other in a row, the first one published by somebody."""
 
+OWN_SOURCES = "relm:"
+"""How sources begin under which nodes publish: nobody else's step may take a key of theirs."""
+
 FOLLOW_UP_SOURCE = "relm:follow-up"
 """CloudEvents source of steps that other steps proposed."""
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncGenerator
 
 import orjson
+import structlog
 import uvloop
 
 from relmachine.errors import RelmError
@@ -27,6 +28,8 @@ from relmachine.store.file_order import FileOrder
 from relmachine.store.port import LaneStore
 from relmachine.store.sqlite_lane import SqliteLaneStore
 from relmachine.stream.topology import topology
+
+_log = structlog.get_logger(__name__)
 
 
 async def work(told: LaneTold) -> None:
@@ -45,12 +48,20 @@ async def work(told: LaneTold) -> None:
     async with opening as lane, serving(build_control_app(lane, plan, told.limits), told.host, told.port) as url:
         _say({"url": url})
         working = asyncio.create_task(lane.run(), name="control lane")
-        left = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read), name="node")
+        left = asyncio.create_task(_node_left(), name="node")
         await asyncio.wait([working, left], return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
         working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        left.cancel()
+        await asyncio.gather(working, left, return_exceptions=True)
+
+
+async def _node_left() -> None:
+    """Return when standard input ends. Not a read in a thread, which nobody could end."""
+    loop, stream = asyncio.get_running_loop(), asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), sys.stdin.buffer)
+    await stream.read()
 
 
 @contextlib.asynccontextmanager
@@ -92,6 +103,9 @@ def main() -> int:
         uvloop.run(work(told))
     except RelmError as error:
         _say({"error": error.as_json()})
+        return 1
+    except BaseExceptionGroup as errors:  # what ended a part of the lane: the node starts it again
+        _log.error("the control lane cannot go on", errors=[repr(error) for error in errors.exceptions])
         return 1
     return 0
 

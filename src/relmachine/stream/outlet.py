@@ -26,9 +26,10 @@ class Outlet:
         steps = [row for row in rows if row.kind == "step"]
         if not steps:
             return await self._feeds.emit(rows)
-        await self._publisher.publish([outgoing for row in steps for outgoing in _outgoing(row)])
         rest = [row for row in rows if row.kind != "step"]
-        return [*steps, *(await self._feeds.emit(rest) if rest else ())]
+        sent = list(await self._feeds.emit(rest)) if rest else []
+        await self._publisher.publish([outgoing for row in steps for outgoing in _outgoing(row)])
+        return [*sent, *steps]
 
 
 def _outgoing(row: OutboxRow) -> list[Outgoing]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from relmachine.hosts import runner as module
+from relmachine.hosts import sweep as module
 from relmachine.hosts.run_places import Carry, Here, Key
 from relmachine.hosts.runner import Runner
 from relmachine.kernel.answer import Reason
