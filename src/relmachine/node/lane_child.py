@@ -98,6 +98,7 @@ def _say(value: object) -> None:
 
 def main() -> int:
     """Read what is told, and be the lane. 1 when it could not be, said as one JSON object."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # its output is for its node
     told = LaneTold.model_validate_json(sys.stdin.buffer.readline())
     try:
         uvloop.run(work(told))

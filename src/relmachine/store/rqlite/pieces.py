@@ -52,6 +52,8 @@ _CONTENT = (
     tables.DECISIONS,
     tables.ITERATIONS,
     tables.RUN_ENDS,
+    tables.HELD,
+    tables.HELD_ENDS,
     tables.OUTBOX,
     tables.SECTION_SNAPSHOTS,
 )
