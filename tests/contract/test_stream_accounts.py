@@ -344,7 +344,7 @@ def test_the_system_login_sees_servers_and_no_step(server: Server) -> None:
             await ear.listen(system, "$JS.>")
             await stream.publisher.publish([step("theirs", 3)])
             answer = await system.client.request("$SYS.REQ.SERVER.PING.JSZ", b'{"config": true}', timeout=5)
-            assert json.loads(answer.data)["data"]["streams"] == 3
+            assert json.loads(answer.data)["data"]["streams"] == 4
             await system.heard()
             assert ear.heard == []
 

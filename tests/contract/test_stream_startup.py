@@ -27,6 +27,7 @@ from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.connecting import connect
 from relmachine.stream.connection import Connection
 from relmachine.stream.description import describe
+from relmachine.stream.lane import LaneStream
 from relmachine.stream.nats import NatsStream
 from relmachine.stream.rights import Right, right_to_make, rights
 from relmachine.stream.server import NatsServer
@@ -162,16 +163,19 @@ def test_a_matrix_too_large_for_plain_text_is_held_compressed(server: NatsServer
 def test_streams_and_consumer_are_what_is_printed(server: NatsServer, plan: Plan) -> None:
     async def test() -> None:
         stream = await NatsStream.open(server.url, plan, "STORE_ID", Limits())
+        lane = await LaneStream.open(server.url, topology(plan), "STORE_ID", Limits())
         described = describe(topology(plan), Limits(), StreamBounds())
         found = stream.connection.jetstream
         for printed in described.streams:
             config = (await found.stream_info(printed.name)).config
             assert streams.promised(config) == printed.settings
             assert printed.metadata.items() <= (config.metadata or {}).items()
-        (printed_consumer,) = described.consumers
-        info = await found.consumer_info(printed_consumer.stream, printed_consumer.name)
-        assert consumers.promised(info.config) == printed_consumer.settings
-        assert [item.name for item in await found.consumers_info(printed_consumer.stream)] == [printed_consumer.name]
+        assert len(described.consumers) == 2
+        for printed in described.consumers:
+            info = await found.consumer_info(printed.stream, printed.name)
+            assert consumers.promised(info.config) == printed.settings
+            assert [item.name for item in await found.consumers_info(printed.stream)] == [printed.name]
+        await lane.close()
         await stream.close()
 
     run(test())
@@ -221,7 +225,7 @@ def test_streams_that_are_there_need_no_more_of_the_account(tmp_path: Path, plan
         for _ in range(2):
             await (await NatsStream.open(url, plan, "store", Limits())).close()
         error = await refused(url, plan_of("another"))
-        assert error.witness["unfit"] == {"max_streams": {"needed": 6, "found": 5}}
+        assert error.witness["unfit"] == {"max_streams": {"needed": 8, "found": 5}}
 
     with nats_by_hand(tmp_path, account("max_streams: 5")) as host:
         run(test(f"nats://{LOGIN}{host}"))

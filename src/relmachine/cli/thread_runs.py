@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
 from relmachine.cli.failure import command
@@ -110,6 +109,8 @@ def decisions_table(attempt: AttemptView) -> Table:
 
 
 def _attempt_json(one: AttemptView) -> dict[str, object]:
+    import orjson
+
     return {
         "attempt": one.attempt,
         "began": one.began,
