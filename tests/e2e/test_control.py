@@ -151,10 +151,16 @@ def test_an_agent(serving: ServingNode) -> None:
     asyncio.run(work())
 
 
-def test_the_store_verifies_after_all_that(serving: ServingNode) -> None:
+def test_a_store_with_effects_of_every_record_verifies(serving: ServingNode) -> None:
+    records = ("pause", "resume", "budget", "close", "cancel")
+    for record in records:
+        publish(serving, f"verified-{record}", "receive", f"v-{record}")
+        members = {"tokens": 10} if record == "budget" else {} if record == "resume" else {"reason": "look"}
+        told = tell(serving, f"verified-{record}", record, **members)
+        assert told.is_success, told.text
     report = serving.run(verify(serving.node.store))
     assert report.fault is None, report.fault
-    assert report.counts["control_effects"] > 10
+    assert report.counts["control_effects"] >= len(records)
 
 
 def test_a_lane_whose_process_is_killed_is_there_again(serving: ServingNode, lane_in: str) -> None:
