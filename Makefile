@@ -60,6 +60,9 @@ verify: setup  ## format, lint, types, layers, tests
 bench: setup  ## workload W against the raw floor, in one run
 	$(PYTHON) -m bench $(ARGS)
 
+bench-control: setup  ## how soon a cancelled thread is fenced: idle, under load, and at five times what a node sustains
+	$(PYTHON) -m bench.control $(ARGS)
+
 bench-cluster: setup  ## workload W on three nodes: settled steps/s, latency, who spends the CPU; on an idle machine
 	$(VENV)/bin/relm servers build
 	$(PYTHON) -m bench.cluster $(ARGS)

@@ -3,7 +3,8 @@ node sustains; and that nothing comes after the fence, and nothing that was acce
 
 Each cancellation is an HTTP request to the node. Its time runs from before the request is sent until the answer, which
 comes once the fence is durable in the store. Load is published to NATS by a process of its own, as agents do it. The
-rate that the node sustains is measured first, in the same run.
+rate that the node sustains is measured first, in the same run. The three follow each other in rounds: a machine is
+faster at one time and slower at another, and then each of them meets both.
 """
 
 from __future__ import annotations
@@ -18,27 +19,32 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, product
 from pathlib import Path
-from typing import Any
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any
 
-import httpx
+import aiohttp
 import nats
 from rich.console import Console
 from rich.table import Table
 
 from bench.machine import GRANTED
-from bench.meter import percentile
+from bench.meter import percentile, read
 from bench.publishing import STEP_SUBJECT, WINDOW, flood
 from bench.results import append, commit
 from bench.workload import Work, workload
 
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
 RESULTS = Path(__file__).with_name("results_control.csv")
 COLUMNS = (
-    "date", "commit", "cores", "stream_sync", "cancels", "sustained_per_s", "loaded_per_s", "overload_per_s",
+    "date", "commit", "cores", "stream_sync", "cancels", "rounds", "sustained_per_s", "loaded_per_s", "overload_per_s",
     "idle_p50_ms", "idle_p95_ms", "loaded_p50_ms", "loaded_p95_ms", "overload_p50_ms", "overload_p95_ms",
-    "overload_over_idle", "after_fence", "lost",
+    "overload_over_idle", "over_idle_min", "over_idle_median", "over_idle_max", "after_fence", "lost",
 )  # fmt: skip
 
 FENCE_P95_MS_MAX = 150.0
@@ -50,31 +56,49 @@ OVERLOAD = 5.0
 PER_SECOND = 20.0
 """Cancellations a second."""
 
+CANCELLED = 1_000
+LOADING = 2_000
+"""Where the names of threads begin that are cancelled, and that are the load, a number for each phase."""
+
 DECIDED_SECONDS_MAX = 600.0
 
+RESTED_SECONDS = 0.5
+RESTED_SHARE = 0.1
+"""A node that uses less of one core than this, for so long, is idle."""
 
-@dataclass(frozen=True, slots=True)
+
+SHARES = {"idle": 0.0, "loaded": LOADED_SHARE, "overload": OVERLOAD}
+"""The phases of a round, and of what the node sustains how much is offered meanwhile."""
+
+
+@dataclass(slots=True)
 class Phase:
-    """Milliseconds of each cancellation, and the steps a second that were offered meanwhile."""
+    """Of one kind: milliseconds of each cancellation, round by round, and the steps a second that were offered."""
 
-    taken_ms: list[float]
-    offered_per_s: float
+    rounds: list[list[float]] = field(default_factory=list[list[float]])
+    offered_per_s: list[float] = field(default_factory=list[float])
+
+    def p_ms(self, share: float) -> float:
+        """Over all rounds."""
+        return percentile(list(chain.from_iterable(self.rounds)), share)
 
 
 def main() -> int:
     """Run, print, append to results_control.csv; 1 when a bound does not hold."""
     parser = argparse.ArgumentParser(prog="bench.control", description=__doc__)
-    parser.add_argument("--cancels", type=int, default=120, help="cancellations in each phase")
+    parser.add_argument("--cancels", type=int, default=60, help="cancellations in each phase of a round")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each phase has its turn")
     parser.add_argument("--sync", choices=("default", "always"), default="default", help="when NATS calls fsync")
     parser.add_argument("--quick", action="store_true", help="few of everything, to see that it works; writes nothing")
     given = parser.parse_args()
-    cancels = 10 if given.quick else given.cancels
+    cancels, rounds = (10, 2) if given.quick else (given.cancels, given.rounds)
     with tempfile.TemporaryDirectory(prefix="relm-bench-") as name:
-        row = asyncio.run(_measured(Path(name), cancels, given.sync))
+        row = asyncio.run(_measured(Path(name), cancels, rounds, given.sync))
     console = Console()
     table = Table("figure", "value", "bound")
     bounds = {
-        "loaded_p95_ms": FENCE_P95_MS_MAX, "overload_over_idle": OVER_IDLE_MAX, "after_fence": 0, "lost": 0,
+        "loaded_p95_ms": FENCE_P95_MS_MAX, "overload_over_idle": OVER_IDLE_MAX, "over_idle_median": OVER_IDLE_MAX,
+        "after_fence": 0, "lost": 0,
     }  # fmt: skip
     for key, value in row.items():
         table.add_row(key, str(value), f"≤ {bounds[key]}" if key in bounds else "")
@@ -85,14 +109,15 @@ def main() -> int:
     return int(any(float(str(row[key])) > bound for key, bound in bounds.items()))
 
 
-async def _measured(folder: Path, cancels: int, sync: str) -> dict[str, object]:
+async def _measured(folder: Path, cancels: int, rounds: int, sync: str) -> dict[str, object]:
+    phases = {name: Phase() for name in SHARES}
     async with _node(folder, sync) as node:
         store = Path(node["store_path"])
         client = await nats.connect(node["nats_url"])
         stream = client.jetstream(publish_async_max_pending=2 * WINDOW)
         # Threads to be cancelled have steps; those of the load come beside them.
-        threads = [[f"{phase}-{number}" for number in range(cancels)] for phase in (91, 92, 93)]
-        first = [item for phase in (91, 92, 93) for item in workload(cancels, 3, phase)]
+        places = list(product(range(rounds), SHARES))
+        first = [item for place in range(len(places)) for item in workload(cancels, 3, CANCELLED + place)]
         await flood(stream, STEP_SUBJECT, first)
         published = len(first)
         await _decided(store, published)
@@ -102,47 +127,50 @@ async def _measured(folder: Path, cancels: int, sync: str) -> dict[str, object]:
         published += len(warm)
         await _decided(store, published)
         sustained = len(warm) / (time.perf_counter() - started)
-        idle = await _phase(node, threads[0], [], 0.0)
         seconds = cancels / PER_SECOND + 2.0
-        phases: list[Phase] = []
-        for place, share in ((1, LOADED_SHARE), (2, OVERLOAD)):
-            rate = sustained * share
-            work = workload(200, max(1, int(rate * seconds / 200)), 10 + place)
-            phases.append(await _phase(node, threads[place], work, rate))
+        for place, (_, name) in enumerate(places):
+            rate = sustained * SHARES[name]
+            work = workload(200, max(1, int(rate * seconds / 200)), LOADING + place) if rate else []
+            threads = [f"{CANCELLED + place}-{number}" for number in range(cancels)]
+            await _rested(node["pids"])
+            await _phase(node, phases[name], threads, work, rate)
             published += len(work)
             await _decided(store, published)
         await client.close()
         after, lost = _after_fence(store), published - _outcomes(store)
-    loaded, overload = phases
+    idle, overload = phases["idle"], phases["overload"]
+    pairs = zip(overload.rounds, idle.rounds, strict=True)
+    ratios = [percentile(most, 0.95) / percentile(least, 0.95) for most, least in pairs]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "cores": os.cpu_count(),
         "stream_sync": sync,
-        "cancels": cancels,
+        "cancels": cancels * rounds,
+        "rounds": rounds,
         "sustained_per_s": round(sustained),
-        "loaded_per_s": round(loaded.offered_per_s),
-        "overload_per_s": round(overload.offered_per_s),
-        **_percentiles("idle", idle),
-        **_percentiles("loaded", loaded),
-        **_percentiles("overload", overload),
-        "overload_over_idle": round(percentile(overload.taken_ms, 0.95) / percentile(idle.taken_ms, 0.95), 2),
+        "loaded_per_s": round(mean(phases["loaded"].offered_per_s)),
+        "overload_per_s": round(mean(overload.offered_per_s)),
+        **{
+            f"{name}_p{share}_ms": round(phase.p_ms(share / 100), 1)
+            for name, phase in phases.items()
+            for share in (50, 95)
+        },
+        "overload_over_idle": round(overload.p_ms(0.95) / idle.p_ms(0.95), 2),
+        "over_idle_min": round(min(ratios), 2),
+        "over_idle_median": round(median(ratios), 2),
+        "over_idle_max": round(max(ratios), 2),
         "after_fence": after,
         "lost": lost,
     }
 
 
-def _percentiles(name: str, phase: Phase) -> dict[str, object]:
-    return {f"{name}_p{share}_ms": round(percentile(phase.taken_ms, share / 100), 1) for share in (50, 95)}
-
-
-async def _phase(node: dict[str, Any], threads: list[str], work: list[Work], rate: float) -> Phase:
-    """Cancel `threads` at a steady rate while `work` is published at `rate` steps a second."""
+async def _phase(node: dict[str, Any], phase: Phase, threads: list[str], work: list[Work], rate: float) -> None:
+    """Cancel `threads` at a steady rate while `work`, if there is any, is published at `rate` steps a second."""
     if not work:
-        return Phase(await _cancels(node["control_url"], threads), 0.0)
-    publishing = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.control_load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
+        phase.rounds.append(await _cancels(node["control_url"], threads))
+        return
+    publishing = await _started("bench.control_load")
     assert publishing.stdin is not None
     assert publishing.stdout is not None
     told = {
@@ -154,26 +182,32 @@ async def _phase(node: dict[str, Any], threads: list[str], work: list[Work], rat
     publishing.stdin.close()
     await publishing.stdout.readline()  # it began
     await asyncio.sleep(1.0)  # the load is what is measured under: it has to be there
-    taken = await _cancels(node["control_url"], threads)
+    phase.rounds.append(await _cancels(node["control_url"], threads))
     seconds = json.loads(await publishing.stdout.readline())
     await publishing.wait()
-    return Phase(taken, len(work) / seconds)
+    phase.offered_per_s.append(len(work) / seconds)
 
 
 async def _cancels(url: str, threads: list[str]) -> list[float]:
-    """Milliseconds of each cancellation. One connection, as a command or an operator's page has it."""
+    """Milliseconds of each cancellation, on connections that are kept, as an operator's page keeps them. Not httpx: it
+    takes two milliseconds of CPU for a request, which would be measured along.
+    """
     taken: list[float] = []
-    async with httpx.AsyncClient(base_url=url, timeout=60.0) as client:
-        await client.post("/threads/-/control", json={"record": "resume"})  # opens the connection
+    async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(60.0)) as client:
+
+        async def told(thread: str, body: dict[str, str]) -> tuple[int, str]:
+            async with client.post(f"/threads/{thread}/control", json=body) as answer:
+                return answer.status, await answer.text()
+
+        await told("-", {"record": "resume"})  # opens the connection
         started = time.perf_counter()
 
         async def one(thread: str) -> None:
-            body = {"record": "cancel", "reason": "bench", "principal": GRANTED[0]}
             began = time.perf_counter()
-            answer = await client.post(f"/threads/{thread}/control", json=body)
+            status, text = await told(thread, {"record": "cancel", "reason": "bench", "principal": GRANTED[0]})
             taken.append((time.perf_counter() - began) * 1000)
-            if answer.status_code != 200 or answer.json()["outcome"] != "applied":
-                raise AssertionError(answer.text)
+            if status != 200 or json.loads(text)["outcome"] != "applied":
+                raise AssertionError(text)
 
         async with asyncio.TaskGroup() as group:
             for index, thread in enumerate(threads):
@@ -182,12 +216,22 @@ async def _cancels(url: str, threads: list[str]) -> list[float]:
     return taken
 
 
+async def _started(module: str, *arguments: str) -> Process:
+    """In a session of its own, as whoever runs a node, publishes or cancels has one: Linux weighs them as such."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
 @contextlib.asynccontextmanager
 async def _node(folder: Path, sync: str) -> AsyncIterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "bench.control_node", str(folder), sync]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
+    process = await _started("bench.control_node", str(folder), sync)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -205,6 +249,20 @@ async def _decided(store: Path, steps: int) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{_outcomes(store)} of {steps} steps were decided")
         await asyncio.sleep(0.1)
+
+
+async def _rested(pids: list[int]) -> None:
+    """Wait until the node does next to nothing: after its last decision it still tells of it."""
+    deadline = time.monotonic() + DECIDED_SECONDS_MAX
+    before = read(pids)
+    while True:
+        await asyncio.sleep(RESTED_SECONDS)
+        now = read(pids)
+        spent, before = now - before, now
+        if spent.cpu_seconds < RESTED_SHARE * spent.wall_seconds:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the node still works {spent.cpu_seconds / spent.wall_seconds:.0%} of the time")
 
 
 def _outcomes(store: Path) -> int:

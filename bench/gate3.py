@@ -12,7 +12,7 @@ from bench.workload import workload
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.gates.shape import ShapeGate
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.machine.plan import Reducer

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 
 from relmachine.errors import Code
 from relmachine.kernel.answer import Reason
-from relmachine.kernel.control import RECORDS
+from relmachine.kernel.control import CLOSE, RECORDS
+from relmachine.kernel.lane import LANE
 from tables.model import Life, Model, lives
 
 _CODES = frozenset(map(str, Code))
+_TURNS = frozenset({"step", *("close_into" if token == CLOSE else token.removeprefix("_") for token in RECORDS)})
+"""What has a turn. The record that closes a thread into another is not the one that closes it from the control lane."""
+_MAY = {"open": {*LANE, *_TURNS}, "paused": set(LANE), "cancelled": set[str](), "closed": {"cancel"}}
+"""What may be applied where a thread stands: what is for good stays so."""
 
 
 def broken(model: Model) -> list[str]:
@@ -97,10 +102,10 @@ def _verdicts(model: Model) -> Iterator[str]:
 
 def _standings(model: Model) -> Iterator[str]:
     """Every record has an effect on every standing; a refusal has a code and moves nothing; what ended stays so."""
-    wanted = {token.removeprefix("_") for token in RECORDS}
-    records = {frozenset(effects) for effects in model.standings.values()}
-    if len(records) != 1 or not wanted <= next(iter(records)):
-        yield f"each standing needs a row for the same records, those of kernel.control among them: {sorted(wanted)}"
+    wanted = {*LANE, *_TURNS}
+    if any(effects.keys() != wanted for effects in model.standings.values()):
+        yield f"each standing needs a row for each of {sorted(wanted)}, and for nothing else"
+        return
     for standing, effects in model.standings.items():
         for record, effect in effects.items():
             if (effect.does == "refused") != bool(effect.code) or effect.code not in ("", *_CODES):
@@ -109,5 +114,8 @@ def _standings(model: Model) -> Iterator[str]:
                 yield f"{standing}, {record}: cannot lead to {effect.leads_to!r}"
             if effect.leads_to == standing:
                 yield f"{standing}, {record}: leads to where it is"
-        if standing in ("cancelled", "closed") and any(effect.does == "applied" for effect in effects.values()):
-            yield f"{standing}: is for good, and something is applied there"
+            if record in LANE and effect.does not in ("applied", "no_effect"):
+                yield f"{standing}, {record}: what gates let pass on the control lane neither waits nor is refused"
+        applied = {record for record, effect in effects.items() if effect.does == "applied"}
+        if not applied <= _MAY[standing]:
+            yield f"{standing}: {sorted(applied - _MAY[standing])} cannot be applied there"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "src" / "relmachine" / "kernel" / "lifecycle.toml"
 
-Does = Literal["applied", "refused", "no_effect"]
+Does = Literal["applied", "refused", "no_effect", "waits"]
 
 
 class Part(BaseModel):

@@ -41,8 +41,10 @@ The verdicts by lane: the first lane goes before the second, the second before t
 """
 
 _STANDINGS = """
-What each control record does to a thread, by where the thread stands; `step` is every other message. `applied` is what
-it comes to when its own conditions hold ([forks](forks.md)). A refusal has its [code](errors.md).
+What each message does to a thread, by where the thread stands: first what it is told on the [control lane](control.md),
+then what has a turn. `step` is every step, `close_into` the record of a thread that is merged into another. `applied`
+is what it comes to when its own conditions hold ([forks](forks.md)); what `waits` is decided once the thread goes on. A
+refusal has its [code](errors.md).
 """
 
 

@@ -73,8 +73,12 @@ def _parts(model: Model) -> Iterable[str]:
     yield _enum("Verdict", "What is said to a message before its step is open.", model.verdicts)
     yield _enum("Lane", "Lanes of messages: what is first here goes first.", model.lanes)
     yield _enum("Standing", "Where a thread stands.", model.standings)
-    yield _enum("RecordName", "What comes to a thread: steps, and control records by their tokens.", effects)
-    yield _enum("Does", "What becomes of a record.", ("applied", "refused", "no_effect"))
+    yield _enum(
+        "RecordName",
+        "What comes to a thread: records of the control lane, steps, and records that have a turn.",
+        effects,
+    )
+    yield _enum("Does", "What becomes of a record.", ("applied", "refused", "no_effect", "waits"))
     yield _RECORDS
     yield _moves("STEP_MOVES", "StepPhase", model.step)
     yield _moves("NODE_MOVES", "NodePhase", model.node)

@@ -79,6 +79,7 @@ class Code(StrEnum):
     LOG_EMPTY = "log_empty"
     # store, stream, node
     STORE_SCHEMA_FUTURE = "store_schema_future"
+    STORE_SCHEMA_PAST = "store_schema_past"
     STORE_MACHINE_MISMATCH = "store_machine_mismatch"
     STORE_DAMAGED = "store_damaged"
     TOPOLOGY_MISMATCH = "topology_mismatch"

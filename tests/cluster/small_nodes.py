@@ -2,7 +2,7 @@
 node. Run as a program it is the supervisor of such a cluster, until SIGTERM.
 
 A node whose number is a line of the file `broken` fails at once; one in `slow` gets ready, and one in `deaf` ends, when
-it is there no more.
+it is there no more. From the file `begun` in its folder on, a node ends by itself when it is told to.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def _node(folder: Path, name: str, number: int, needs: list[str]) -> ProcessSpec
     body = (
         f"if {listed('broken')}; then echo broken; exit 7; fi\n"
         f"""trap 'touch told; while {listed("deaf")}; do sleep 0.02; done; say gone; exit 0' TERM\n"""
+        "touch begun\n"
         f"while {listed('slow')}; do sleep 0.02; done\n"
         "touch ready; say up; while :; do sleep 0.02; done"
     )

@@ -305,8 +305,7 @@ def test_a_supervisor_that_ends_in_a_join_has_it_written_down(tmp_path: Path, si
 
             def begun() -> bool:
                 assert not adding.done(), adding.result()
-                state = ClusterState.load(tmp_path)
-                return any(one.name == "node-3" and one.pid is not None for one in state.processes)
+                return (tmp_path / "node-3" / "begun").exists()
 
             await until(begun, "the node to be begun")
             pids = [process.pid for process in ClusterState.load(tmp_path).processes if process.pid is not None]

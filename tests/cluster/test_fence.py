@@ -129,7 +129,7 @@ async def two_nodes(run: Whole) -> AsyncGenerator[Sequence[Parts]]:
     async with contextlib.AsyncExitStack() as stack:
         nodes = [await open_parts(stack, permit.machine(), settings) for _ in range(2)]
         for node in nodes:
-            node.relay.start()
+            node.turns.relay.start()
         yield nodes
 
 
@@ -141,7 +141,7 @@ async def taken_twice(run: Whole, nodes: Sequence[Parts], load: Sequence[Sequenc
         end = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < end:
             try:
-                if await node.local.advance(thread, sequence) >= sequence:
+                if await node.turns.local.advance(thread, sequence) >= sequence:
                     return
             except RelmError as error:
                 errors.append(error)

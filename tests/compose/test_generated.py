@@ -79,7 +79,7 @@ def test_every_address_has_the_host_that_listens_on_its_port() -> None:
         for process in PLAN.processes
         for role, port in process.ports.items()
     }
-    text = STORED + "".join(file.text for file in PLAN.files)
+    text = "\n".join([STORED, *(file.text for file in PLAN.files)])
     found = re.findall(rf"({_NAME.pattern}|\b127\.0\.0\.1|\b0\.0\.0\.0):(\d+)", text)
     assert len(found) > 100
     assert [(host, port) for host, port in found if listens[port] != host] == []

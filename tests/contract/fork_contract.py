@@ -12,11 +12,11 @@ from typing import cast
 import pytest
 
 from relmachine.kernel.limits import Limits
-from relmachine.machine.plan import Plan
 from relmachine.store import reading
-from relmachine.store.port import Reads, Store
+from relmachine.store.port import Reads
 from relmachine.store.sqlite import SqliteStore
 from relmachine.store.verify import verify
+from tests.contract.store_place import StorePlace
 from tests.contract.store_turns import desk
 from tests.unit.forks.workshop import Workshop
 
@@ -83,16 +83,8 @@ async def prepared(workshop: Workshop) -> str:
     return head
 
 
-class ForkStore:
-    """Adapters say how a store is opened and how somebody writes to it who goes round the code."""
-
-    def open(self, plan: Plan, limits: Limits | None = None) -> Awaitable[Store]:
-        """Open the one store of the test."""
-        raise NotImplementedError
-
-    def raw(self, statement: str) -> str:
-        """Run `statement` beside the code; returns the error's text, empty when it went through."""
-        raise NotImplementedError
+class ForkStore(StorePlace):
+    """A workshop on the store of the test."""
 
     def run(self, test: Test, limits: Limits | None = None) -> None:
         """Run `test` on a workshop of the desk machine; the store must verify afterwards."""

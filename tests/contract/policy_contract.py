@@ -15,7 +15,7 @@ from relmachine.errors import Code
 from relmachine.gates.classes import RateMeter, SizeBounds
 from relmachine.gates.grants import Grant, Grants, policy_source
 from relmachine.gates.port import PolicyGate
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import GateName, Refusal
 
 CLERKS = Grant(

@@ -10,33 +10,32 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
-from relmachine.kernel.answer import Reason
+from relmachine import Machine
+from relmachine.kernel.answer import FOLLOW_UP_BYTES_MAX, FOLLOW_UPS_MAX, Reason
+from relmachine.kernel.control import ANSWER
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
-from relmachine.machine.plan import Plan
+from relmachine.machine.canonical import canonical_text
 from relmachine.store.outcomes import outcome_at
-from relmachine.store.port import Store
 from relmachine.store.verify import verify
+from tests.contract.store_place import StorePlace
 from tests.unit.runs.incident import CONFIRM, Asked, decide, machine
 
 Work = Callable[[Asked], Awaitable[None]]
 
 
-class RunStore:
-    """Adapters say how a store is opened and how somebody writes to it who goes round the code."""
+class RunStore(StorePlace):
+    """A shop on the store of the test."""
 
-    def open(self, plan: Plan) -> Awaitable[Store]:
-        """Open the one store of the test."""
-        raise NotImplementedError
-
-    def raw(self, statement: str) -> str:
-        """Run `statement` beside the code; returns the error's text, empty when it went through."""
-        raise NotImplementedError
+    def made(self) -> Machine:
+        """The machine of the test."""
+        return machine()
 
     def run(self, work: Work, limits: Limits | None = None) -> None:
         """Do `work` on threads of the incident machine; the store must verify afterwards."""
 
         async def test() -> None:
-            plan = machine().plan()
+            plan = self.made().plan()
             store = await self.open(plan)
             try:
                 await work(Asked(plan, store, limits=limits))
@@ -184,7 +183,6 @@ class RunContract(RunStore):
             ({"contributions": {"cause": "1"}}, "output_invalid"),
             ({"contributions": {"cause": ' "disk"'}}, "output_invalid"),
             ({"follow_ups": ({"step": "retract"},)}, "output_invalid"),
-            ({"follow_ups": ({"step": "confirm", "data": "[]"},)}, "output_invalid"),
         ],
     )
     def test_an_answer_says_what_its_step_may_say(self, said: dict[str, object], code: str) -> None:
@@ -196,6 +194,115 @@ class RunContract(RunStore):
             found = await outcome_at(shop.store, "t", request)
             assert found is not None and found["code"] == code
             assert await shop.table("SELECT * FROM events WHERE step = 'propose'") == []
+
+        self.run(work)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"follow_ups": [{"step": "confirm", "data": "[]"}]},
+            {"follow_ups": [{"step": "confirm", "data": "{"}]},
+            {"follow_ups": [{"step": "confirm", "data": '{"a":' + "[" * 300 + "]" * 300 + "}"}]},
+            {"follow_ups": [{"step": "confirm", "data": '{"a":"' + "x" * FOLLOW_UP_BYTES_MAX + '"}'}]},
+            {"follow_ups": [{"step": "confirm", "data": '{"a":1e400}'}]},
+            {"follow_ups": [{"step": "confirm"}] * (FOLLOW_UPS_MAX + 1)},
+            {"reason": "fatal", "failure": {"code": "tool_failed", "sentence": "away", "witness": "no json"}},
+            {"passes": [{"number": 1, "decision": "answer", "state": "0" * 64}] * 2},
+        ],
+    )
+    def test_texts_that_nobody_could_read_later_are_refused_at_once(self, said: dict[str, object]) -> None:
+        """The thread goes on, and the run answers for itself."""
+
+        async def work(shop: Asked) -> None:
+            shop.step("t", "observe", symptom="slow")
+            request = shop.step("t", "propose")
+            data = {"request": request, "attempt": 1, "reason": "done", "plan": shop.frozen(request), **said}
+            bad = shop.stream.publish("t", ANSWER, Envelope(id="bad", source="relm:run", type=ANSWER, data=data).wire())
+            good = shop.answer("t", request)
+            await decide(shop)
+            no, found = [await outcome_at(shop.store, "t", sequence) for sequence in (bad, good)]
+            assert no is not None and (no["gate"], no["code"]) == ("shape", "payload_invalid")
+            assert found is not None and found["outcome"] == "committed"
+
+        self.run(work)
+
+    @pytest.mark.parametrize("reason", [Reason.DONE, Reason.FATAL, Reason.OVERTAKEN])
+    @pytest.mark.parametrize("other", ["seed", "step", "machine", "laws_digest"])
+    def test_an_answer_by_the_plan_of_another_step_is_none(self, other: str, reason: Reason) -> None:
+        async def work(shop: Asked) -> None:
+            shop.step("t", "observe", symptom="slow")
+            request = shop.step("t", "propose")
+            plan = orjson.loads(shop.frozen(request))
+            plan[other] = plan[other] + 1 if other == "seed" else "another"
+            answer = shop.answer("t", request, reason=reason, plan=canonical_text(plan))
+            await decide(shop)
+            found = await outcome_at(shop.store, "t", answer)
+            assert found is not None and found["code"] == "run_unknown"
+            assert await outcome_at(shop.store, "t", request) == {"outcome": "opened", "sequence": request}
+            good = shop.answer("t", request)
+            await decide(shop)
+            found = await outcome_at(shop.store, "t", good)
+            assert found is not None and found["outcome"] == "committed"
+
+        self.run(work)
+
+    @pytest.mark.parametrize("reason", [Reason.DONE, Reason.FATAL])
+    def test_an_answer_counts_by_the_plan_it_went_by(self, reason: Reason) -> None:
+        """A node that opens the run again, from the stream, may have another model bound since."""
+
+        async def work(shop: Asked) -> None:
+            shop.step("t", "observe", symptom="slow")
+            request = shop.step("t", "propose")
+            plan = canonical_text({**orjson.loads(shop.frozen(request)), "model": "another"})
+            answer = shop.answer("t", request, reason=reason, plan=plan)
+            await decide(shop)
+            found = await outcome_at(shop.store, "t", answer)
+            assert found is not None and found["outcome"] == ("committed" if reason is Reason.DONE else "refused")
+            plans = await shop.table(
+                """SELECT r.frozen_digest = f.frozen_digest AS opened, f.content FROM runs r
+                JOIN run_answers a ON a.thread = r.thread AND a.seq = r.seq
+                JOIN frozen_plans f ON f.frozen_digest = a.frozen_digest"""
+            )
+            assert plans == [{"opened": 0, "content": plan}]
+
+        self.run(work)
+
+    @pytest.mark.parametrize("reason", [Reason.DONE, Reason.OVERTAKEN])
+    def test_a_step_that_a_merge_brought_is_not_done_twice(self, reason: Reason) -> None:
+        """What runs here was an event there: the key would have two in one history."""
+
+        async def work(shop: Asked) -> None:
+            first = shop.step("t", "observe", symptom="slow")
+            await shop.settle()
+            head = await shop.head("t")
+            shop.fork("u", "t", head, first)
+            shop.step("u", "note", key="both", noted=1)
+            request = shop.step("t", "propose", key="both")
+            await shop.settle()
+            shop.merge("t", "u")
+            await shop.settle()
+            answer = shop.answer("t", request, reason=reason)
+            await shop.settle()
+            found = await outcome_at(shop.store, "t", request)
+            assert found is not None and (found["code"], found["sequence"]) == ("id_conflict", answer)
+            assert await shop.table("SELECT step FROM events WHERE step_key LIKE '%both%'") == [{"step": "note"}]
+
+        self.run(work)
+
+    @pytest.mark.parametrize(
+        ("following", "left"), [(1024, [511, 511]), (5, [1, 1]), (2, [0, 0]), (1, None), (0, None)]
+    )
+    def test_so_many_steps_follow_from_one(self, following: int, left: list[int] | None) -> None:
+        async def work(shop: Asked) -> None:
+            shop.step("t", "observe", symptom="slow")
+            body = Envelope(id="1", source="test", type="propose", following=following).wire()
+            request = shop.stream.publish("t", "propose", body)
+            shop.answer("t", request, follow_ups=(CONFIRM, CONFIRM))
+            await decide(shop)
+            found = await outcome_at(shop.store, "t", request)
+            assert found is not None and found.get("code") == (None if left else "limit_exceeded")
+            rows = await shop.table("SELECT body FROM outbox WHERE kind = 'step'")
+            assert [one["following"] for row in rows for one in orjson.loads(str(row["body"]))] == (left or [])
 
         self.run(work)
 

@@ -53,6 +53,10 @@ _ONCE_MORE = [
     " seal FROM decisions",
     "INSERT INTO decisions SELECT thread, seq, attempt, place + 99, kind, name, asked, value, error, tokens, cost, seal"
     " FROM decisions",
+    "INSERT INTO runs_open SELECT thread, seq FROM run_ends",
+    "INSERT INTO runs_open SELECT thread, seq + 99 FROM runs",
+    "DELETE FROM runs_open",
+    "UPDATE runs_open SET seq = seq + 1",
     "INSERT INTO iterations SELECT thread, seq, attempt, number + 99, decision, tool, input, output, error, state"
     " FROM iterations",
 ]
@@ -77,6 +81,8 @@ class RunRowsContract(RunStore):
             assert places[:2] == [("a", left), ("a", refused)] and [thread for thread, _ in places[2:]] == ["b", "b"]
             assert await asked.open(1) == found[:1]
             assert await asked.open(9, ("a", left)) == found[1:]
+            assert await asked.awake(9) == places
+            assert await asked.awake(1, places[0]) == places[1:2]
             assert await asked.open_count(["a", "b", "none"]) == {"a": 2, "b": 2}
             first = found[0]
             assert await asked.drafts(first) == [DECISIONS[0]]
@@ -97,7 +103,7 @@ class RunRowsContract(RunStore):
                 follow_ups=(CONFIRM,),
                 decisions=DECISIONS,
                 passes=PASSES,
-                plan='{"seed":1}',
+                plan=shop.frozen(done),
             )
             assert await answer_at(shop.store, "a", done) is None
 

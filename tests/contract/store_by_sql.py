@@ -21,9 +21,19 @@ from tests.contract.store_filled import fill
 from tests.unit.docs_pages import code, page, rows, section
 
 LIMITS = Limits(fiber_table_elements_max=17, section_snapshot_every=1)
-RUNS = {"decisions", "frozen_plans", "iterations", "run_answers", "run_attempts", "run_drafts", "run_ends", "runs"}
+RUNS = {
+    "decisions",
+    "frozen_plans",
+    "iterations",
+    "run_answers",
+    "run_attempts",
+    "run_drafts",
+    "run_ends",
+    "runs",
+    "runs_open",
+}
 """Relations of steps that run outside their turn: the permit machine has none."""
-NEVER_WRITTEN = RUNS | {"control_effects", "held", "held_ends", "peers", "revocations", "units"}
+NEVER_WRITTEN = RUNS | {"control_effects", "foretold", "held", "held_ends", "peers", "revocations", "units"}
 """Relations that no turn of a machine with claims alone writes."""
 OTHERS = {"fence_refusals", "under_way"}
 """Counted by a store that several servers share; empty between transactions."""

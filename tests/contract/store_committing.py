@@ -1,6 +1,7 @@
 """A process that commits to a store until it is killed: `python -m tests.contract.store_committing PATH`.
 
-Every commit has two events for each of 40 threads; the number of acknowledged commits is printed after each.
+Every commit has two events for each thread, as many as go in one transaction; the number of acknowledged commits is
+printed after each.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import asyncio
 import sys
 from pathlib import Path
 
+from relmachine.store.parts import STEPS_PER_PART_MAX
 from relmachine.store.port import Committed
 from relmachine.store.sqlite import SqliteStore
 from tests.contract.store_turns import Desk
 
-THREADS = 40
+THREADS = STEPS_PER_PART_MAX // 2
 
 
 async def commit_until_killed(path: Path) -> None:

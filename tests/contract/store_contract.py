@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from relmachine.kernel.limits import Limits
-from relmachine.machine.plan import Plan
 from relmachine.store.port import Store
+from tests.contract.store_place import StorePlace
 from tests.contract.store_turns import Desk
 
 CONTENT = ("events", "histories", "claims", "contributions", "extensions", "receipts", "rejections", "transitions")
@@ -47,16 +47,8 @@ HALF_A_TURN = (
 """A commit of a thread that does not move: what it takes to write where turns write."""
 
 
-class StoreContract:
-    """Adapters say how a store is opened and how somebody writes to it who goes round the code."""
-
-    def open(self, plan: Plan, limits: Limits | None = None) -> Awaitable[Store]:
-        """Open the one store of the test, again each time it is called."""
-        raise NotImplementedError
-
-    def raw(self, statement: str) -> str:
-        """Run `statement` beside the code; returns the error's text, empty when it went through."""
-        raise NotImplementedError
+class StoreContract(StorePlace):
+    """What every store keeps."""
 
     def run(self, test: Callable[[Store, Desk], Awaitable[None]], limits: Limits | None = None) -> None:
         """Run `test` on a store of the desk machine."""

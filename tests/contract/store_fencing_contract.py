@@ -87,11 +87,13 @@ class FencingContract(StoreContract):
 
         self.run(test)
 
-    def test_a_fenced_thread_takes_nothing(self) -> None:
+    def test_nobody_fences_a_thread_but_by_what_it_is_told(self) -> None:
         async def test(store: Store, made: Desk) -> None:
             await store.commit([made.opening("a")])
-            assert self.raw("UPDATE threads SET fenced = 1") == ""
-            assert await store.commit([made.notes("a", 1)]) == [Stale("a")]
+            for columns in ("fenced = 1", "epoch = 1", "epoch = 1, fenced = 1"):
+                refused = self.raw(f"UPDATE threads SET {columns}")
+                assert refused == "a thread is stopped and paused by what it is told", columns
+            assert await store.commit([made.notes("a", 1)]) == [Committed("a")]
 
         self.run(test)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from relmachine.errors import Code, RelmError
+from relmachine.store.opening import SCHEMA_VERSION
 from relmachine.store.port import Store
 from tests.contract.store_contract import StoreContract
 from tests.contract.store_turns import Desk, desk
@@ -21,12 +22,16 @@ class OpeningContract(StoreContract):
 
         self.run(test)
 
-    def test_a_store_of_a_later_schema_is_refused(self) -> None:
+    @pytest.mark.parametrize(
+        ("version", "code"),
+        [(SCHEMA_VERSION + 1, Code.STORE_SCHEMA_FUTURE), (SCHEMA_VERSION - 1, Code.STORE_SCHEMA_PAST)],
+    )
+    def test_a_store_of_another_schema_is_refused(self, version: int, code: Code) -> None:
         async def test(_store: Store, made: Desk) -> None:
             self.raw("DROP TRIGGER meta_update")
-            assert self.raw("UPDATE meta SET value = '999' WHERE key = 'schema_version'") == ""
+            assert self.raw(f"UPDATE meta SET value = '{version}' WHERE key = 'schema_version'") == ""
             with pytest.raises(RelmError) as refused:
                 await self.open(made.plan)
-            assert refused.value.code is Code.STORE_SCHEMA_FUTURE
+            assert refused.value.code is code
 
         self.run(test)

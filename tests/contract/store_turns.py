@@ -10,7 +10,8 @@ from relmachine.errors import Code
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, step_key
+from relmachine.kernel.candidate import Candidate
+from relmachine.kernel.envelope import step_key
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Admitted, Decided, GateName, Refusal, Refused, Repeated

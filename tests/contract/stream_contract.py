@@ -14,9 +14,9 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.stream.bounds import StreamBounds

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import orjson
 
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.machine.plan import Plan
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.frames import TOO_LARGE

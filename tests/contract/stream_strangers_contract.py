@@ -6,7 +6,7 @@ from __future__ import annotations
 import orjson
 import structlog
 
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.machine.plan import Plan
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.connecting import connect

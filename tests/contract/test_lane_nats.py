@@ -12,7 +12,8 @@ import pytest
 
 from relmachine.gates.lane_shape import LaneShape
 from relmachine.hosts.lane import ControlLane
-from relmachine.kernel.envelope import Candidate, Envelope
+from relmachine.kernel.candidate import Candidate
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.lane import Effect
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import Refusal, Refused
@@ -62,8 +63,9 @@ def test_records_reach_the_store_once_and_every_node_hears_of_them(url: str, tmp
         heard: list[list[Effect]] = [[], []]
         all_heard = asyncio.Event()
         streams = [await LaneStream.open(url, names, store.store_id, limits) for _ in range(2)]
+        stores = [store.lane() for _ in streams]
         for place, records in enumerate(streams):
-            lane = ControlLane(made.plan, records, store, LaneShape(made.plan, limits), Everything())
+            lane = ControlLane(made.plan, records, stores[place], LaneShape(made.plan, limits), Everything())
             lane.on_effect.append(heard[place].append)
             lane.on_effect.append(lambda _: all_heard.set() if min(map(len, heard)) == 10 else None)
             lanes.append(lane)
@@ -92,8 +94,9 @@ def test_records_reach_the_store_once_and_every_node_hears_of_them(url: str, tmp
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-        for records in streams:
+        for records, lane_store in zip(streams, stores, strict=True):
             await records.close()
+            lane_store.close()
         await stream.close()
         await store.close()
 

@@ -3,44 +3,24 @@ before each test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from relmachine.machine.plan import Plan
-from relmachine.store.rqlite.store import RqliteStore
-from tests.contract.rqlite_servers import RqliteServers
-from tests.contract.run_contract import RunContract, RunStore
+from tests.contract.run_cancel_contract import RunCancelContract
+from tests.contract.run_contract import RunContract
 from tests.contract.run_rows_contract import RunRowsContract
+from tests.contract.standing_contract import StandingContract
+from tests.contract.store_place import OnServer
 
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RqliteServers]:
-    servers = RqliteServers(tmp_path_factory.mktemp("rqlite"), 1)
-    try:
-        yield servers.start()
-    finally:
-        servers.end()
+class TestRunsOnRqlite(OnServer, RunContract): ...
 
 
-class Server(RunStore):
-    """A store on one server."""
-
-    @pytest.fixture(autouse=True)
-    def _empty(self, servers: RqliteServers) -> None:
-        servers.clear()
-        self.servers = servers
-
-    async def open(self, plan: Plan) -> RqliteStore:
-        return await RqliteStore.open(self.servers.urls, plan)
-
-    def raw(self, statement: str) -> str:
-        return self.servers.servers[0].execute(statement)
+class TestRowsOfRunsOnRqlite(OnServer, RunRowsContract): ...
 
 
-class TestRunsOnRqlite(Server, RunContract): ...
+class TestCancelledRunsOnRqlite(OnServer, RunCancelContract): ...
 
 
-class TestRowsOfRunsOnRqlite(Server, RunRowsContract): ...
+class TestStandingsOnRqlite(OnServer, StandingContract): ...

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
-import pytest
-
-from relmachine.machine.plan import Plan
-from relmachine.store.sqlite import SqliteStore
-from tests.contract.run_contract import RunContract, RunStore
+from tests.contract.run_cancel_contract import RunCancelContract
+from tests.contract.run_contract import RunContract
 from tests.contract.run_rows_contract import RunRowsContract
+from tests.contract.standing_contract import StandingContract
+from tests.contract.store_place import InFile
 
 
-class File(RunStore):
-    """A store in one file."""
-
-    @pytest.fixture(autouse=True)
-    def _place(self, tmp_path: Path) -> None:
-        self.path = tmp_path / "store.db"
-
-    async def open(self, plan: Plan) -> SqliteStore:
-        return SqliteStore.open(self.path, plan)
-
-    def raw(self, statement: str) -> str:
-        connection = sqlite3.connect(self.path)
-        try:
-            with connection:
-                connection.execute(statement)
-        except sqlite3.Error as error:
-            return str(error)
-        finally:
-            connection.close()
-        return ""
+class TestRunsOnSqlite(InFile, RunContract): ...
 
 
-class TestRunsOnSqlite(File, RunContract): ...
+class TestRowsOfRunsOnSqlite(InFile, RunRowsContract): ...
 
 
-class TestRowsOfRunsOnSqlite(File, RunRowsContract): ...
+class TestCancelledRunsOnSqlite(InFile, RunCancelContract): ...
+
+
+class TestStandingsOnSqlite(InFile, StandingContract): ...

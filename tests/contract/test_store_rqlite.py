@@ -12,7 +12,6 @@ import pytest
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
-from relmachine.machine.plan import Plan
 from relmachine.store import reading
 from relmachine.store.points import At
 from relmachine.store.port import Committed, Stale, Store, TooLarge
@@ -21,7 +20,6 @@ from relmachine.store.rqlite.level import Level
 from relmachine.store.rqlite.store import RqliteStore, open_reading
 from relmachine.store.sqlite import SqliteStore
 from relmachine.store.verify import verify
-from tests.contract.rqlite_servers import RqliteServers
 from tests.contract.store_commits_contract import CommitsContract
 from tests.contract.store_contract import StoreContract
 from tests.contract.store_deciding_contract import DecidingContract
@@ -30,6 +28,7 @@ from tests.contract.store_forestalled_contract import ForestalledContract
 from tests.contract.store_lane_contract import LaneContract
 from tests.contract.store_opening_contract import OpeningContract
 from tests.contract.store_outbox_contract import OutboxContract
+from tests.contract.store_place import OnServer
 from tests.contract.store_selecting_contract import SelectingContract
 from tests.contract.store_turns import Desk
 from tests.contract.store_write_once_contract import WriteOnceContract
@@ -37,49 +36,34 @@ from tests.contract.store_write_once_contract import WriteOnceContract
 pytestmark = pytest.mark.process
 
 
-class Server(StoreContract):
-    """A store on one server, which is cleared before each test."""
-
-    @pytest.fixture(autouse=True)
-    def _empty(self, one_rqlite: RqliteServers) -> None:
-        one_rqlite.clear()
-        self.servers = one_rqlite
-
-    async def open(self, plan: Plan, limits: Limits | None = None) -> RqliteStore:
-        return await RqliteStore.open(self.servers.urls, plan, limits)
-
-    def raw(self, statement: str) -> str:
-        return self.servers.servers[0].execute(statement)
+class TestCommits(OnServer, CommitsContract): ...
 
 
-class TestCommits(Server, CommitsContract): ...
+class TestFencing(OnServer, FencingContract): ...
 
 
-class TestFencing(Server, FencingContract): ...
+class TestLane(OnServer, LaneContract): ...
 
 
-class TestLane(Server, LaneContract): ...
+class TestDeciding(OnServer, DecidingContract): ...
 
 
-class TestDeciding(Server, DecidingContract): ...
+class TestOutbox(OnServer, OutboxContract): ...
 
 
-class TestOutbox(Server, OutboxContract): ...
+class TestSelecting(OnServer, SelectingContract): ...
 
 
-class TestSelecting(Server, SelectingContract): ...
+class TestWriteOnce(OnServer, WriteOnceContract): ...
 
 
-class TestWriteOnce(Server, WriteOnceContract): ...
+class TestForestalled(OnServer, ForestalledContract): ...
 
 
-class TestForestalled(Server, ForestalledContract): ...
+class TestOpening(OnServer, OpeningContract): ...
 
 
-class TestOpening(Server, OpeningContract): ...
-
-
-class TestServer(Server):
+class TestServer(OnServer, StoreContract):
     """What only servers can do."""
 
     def test_nodes_that_create_the_store_at_once_share_it(self) -> None:

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.limits import Limits
-from relmachine.machine.plan import Plan
 from relmachine.store import writing
 from relmachine.store.port import Committed, Stale
 from relmachine.store.selecting import connect_reader
@@ -30,6 +28,7 @@ from tests.contract.store_forestalled_contract import ForestalledContract
 from tests.contract.store_lane_contract import LaneContract
 from tests.contract.store_opening_contract import OpeningContract
 from tests.contract.store_outbox_contract import OutboxContract
+from tests.contract.store_place import InFile
 from tests.contract.store_selecting_contract import SelectingContract
 from tests.contract.store_turns import Desk, desk
 from tests.contract.store_write_once_contract import WriteOnceContract
@@ -38,56 +37,34 @@ ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
 
 
-class File(StoreContract):
-    """A store in one file."""
-
-    @pytest.fixture(autouse=True)
-    def _place(self, tmp_path: Path) -> None:
-        self.path = tmp_path / "data" / "store.db"
-
-    async def open(self, plan: Plan, limits: Limits | None = None) -> SqliteStore:
-        return SqliteStore.open(self.path, plan, limits)
-
-    def raw(self, statement: str) -> str:
-        connection = sqlite3.connect(self.path)
-        try:
-            with connection:
-                connection.execute(statement)
-        except sqlite3.Error as error:
-            return str(error)
-        finally:
-            connection.close()
-        return ""
+class TestCommits(InFile, CommitsContract): ...
 
 
-class TestCommits(File, CommitsContract): ...
+class TestFencing(InFile, FencingContract): ...
 
 
-class TestFencing(File, FencingContract): ...
+class TestLane(InFile, LaneContract): ...
 
 
-class TestLane(File, LaneContract): ...
+class TestDeciding(InFile, DecidingContract): ...
 
 
-class TestDeciding(File, DecidingContract): ...
+class TestOutbox(InFile, OutboxContract): ...
 
 
-class TestOutbox(File, OutboxContract): ...
+class TestSelecting(InFile, SelectingContract): ...
 
 
-class TestSelecting(File, SelectingContract): ...
+class TestWriteOnce(InFile, WriteOnceContract): ...
 
 
-class TestWriteOnce(File, WriteOnceContract): ...
+class TestForestalled(InFile, ForestalledContract): ...
 
 
-class TestForestalled(File, ForestalledContract): ...
+class TestOpening(InFile, OpeningContract): ...
 
 
-class TestOpening(File, OpeningContract): ...
-
-
-class TestFile(File):
+class TestFile(InFile, StoreContract):
     """What only a file can do."""
 
     def test_a_file_can_be_read_while_a_node_writes_and_when_none_runs(self) -> None:

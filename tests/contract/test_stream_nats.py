@@ -18,7 +18,7 @@ import structlog
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.servers import presence
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.connecting import connect

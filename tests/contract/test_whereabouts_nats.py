@@ -33,6 +33,8 @@ def test_others_tell_what_they_have_in_hand(tmp_path: Path) -> None:
                 await line.start(lambda key, asker_first, hand=hand: key in hand)
                 lines.append(line)
             asked: list[Key] = [("t", 1), ("t", 2), ("t", 3), ("t", 4)]
+            for body in (b"", b"what?", b'{"asker":1}'):  # a node that starts tries whether it may ask
+                await connection.client.publish(Topology("incident", {}).runs_subject, body)
             assert await lines[0].held(asked) == {("t", 2)}
             assert await lines[1].held(asked) == {("t", 1)}
             assert await lines[3].held(asked) == {("t", 1), ("t", 2)}

@@ -18,7 +18,7 @@ import nats.js.errors
 import pytest
 
 from relmachine.errors import RelmError
-from relmachine.node.replay import Target, replay
+from relmachine.node.log_replay import Target, replay_log
 from relmachine.store import reading
 from tests.e2e.serving_node import ServingNode, serving_node, small_machine
 
@@ -291,7 +291,7 @@ def test_a_bad_log_is_refused_before_anything_is_published(serving: ServingNode,
     before = snapshot(serving)
     target = Target(serving.node.stream.publisher, serving.node.store, [])
     with pytest.raises(RelmError) as caught:
-        serving.run(replay(target, machine, log))
+        serving.run(replay_log(target, machine, log))
     assert caught.value.code == code
     assert snapshot(serving) == before
     publish(serving, "other", id=f"after {name}")

@@ -20,7 +20,7 @@ from fastmcp import Client
 from typer.testing import CliRunner
 
 from relmachine.cli.app import app
-from relmachine.kernel.lane import Budget
+from relmachine.kernel.lane import SetBudget
 from relmachine.store import lane
 from relmachine.store.verify import verify
 from tests.e2e.serving_node import ServingNode, serving_node, small_machine
@@ -98,7 +98,7 @@ def test_a_closed_thread_and_a_budget(serving: ServingNode) -> None:
     assert tell(serving, "done", "budget", tokens=1000, cost=0.5).json()["outcome"] == "applied"
     found = serving.run(lane.budget_of(serving.node.store, "done"))
     assert found is not None
-    assert found[0] == Budget(tokens=1000, cost=0.5)
+    assert found[0] == SetBudget(tokens=1000, cost=0.5)
     assert tell(serving, "done", "close", reason="finished").json()["outcome"] == "applied"
     refused = publish(serving, "done", "check", "d2").json()
     assert (refused["code"], refused["gate"]) == ("thread_closed", "laws")
@@ -129,7 +129,7 @@ def test_the_command_line(serving: ServingNode, folder: Path) -> None:
     publish(serving, "typed", "receive", "t1")
     assert relm("thread", "pause", "typed", "--reason", "look")["record"] == "pause"
     assert relm("thread", "resume", "typed")["outcome"] == "applied"
-    assert relm("thread", "budget", "typed", "--tokens", "10", "--tool-calls", "2")["outcome"] == "applied"
+    assert relm("thread", "budget", "typed", "--tokens", "10", "--solver-seconds", "2")["outcome"] == "applied"
     assert relm("thread", "cancel", "typed", "--request", "1")["epoch"] == 0
     assert relm("thread", "close", "typed", "--id", "x")["epoch"] == 1
     assert relm("thread", "close", "typed", "--id", "x")["repeated"]

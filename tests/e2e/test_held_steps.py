@@ -57,6 +57,9 @@ def test_a_node_holds_releases_and_times_out(tmp_path: Path, monkeypatch: pytest
 
             (no,) = await node.submit("t", [event("4", "_release", held=held.sequence)])
             assert isinstance(no, Refused) and no.refusal.code == "held_unknown"
+            own = {"specversion": "1.0", "id": "e/0", "source": "relm:follow-up", "type": "receive", "data": {}}
+            (no,) = await node.submit("t", [orjson.dumps(own)])
+            assert isinstance(no, Refused) and no.refusal.code == "envelope_invalid"
             report = await verify(node.store)
             assert report.ok, report.fault
 

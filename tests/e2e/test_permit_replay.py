@@ -14,7 +14,7 @@ import pytest
 
 from relmachine.ingest.steps import survey
 from relmachine.node import Node, Settings
-from relmachine.node.replay import Replayed, Target, replay
+from relmachine.node.log_replay import Replayed, Target, replay_log
 from relmachine.store import reading
 from relmachine.store.verify import verify
 from relmachine.stream.bounds import StreamBounds
@@ -36,7 +36,7 @@ async def replay_once(folder: Path, machine: Path = permit.YAML) -> tuple[Replay
     settings = Settings(data_dir=folder, http=False, stream_bounds=SHORT_WINDOW)
     async with Node.running(declared, settings) as node:
         target = Target(node.stream.publisher, node.store, node.pids())
-        replayed = await replay(target, declared, survey(declared, permit.LOG))
+        replayed = await replay_log(target, declared, survey(declared, permit.LOG))
         heads = await node.store.select("SELECT thread, head FROM threads ORDER BY thread")
         return replayed, {str(thread): str(head) for thread, head in heads.rows}
 

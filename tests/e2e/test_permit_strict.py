@@ -11,7 +11,7 @@ import pytest
 
 from relmachine.ingest.steps import survey
 from relmachine.node import Node, Settings
-from relmachine.node.replay import Target, replay
+from relmachine.node.log_replay import Target, replay_log
 from relmachine.store import sqlite
 from relmachine.store.port import Table
 from relmachine.store.verify import verify
@@ -50,7 +50,7 @@ WHERE code = 'law_broken' GROUP BY 1 ORDER BY 1
 async def replayed(folder: Path, machine: Path) -> None:
     declared = permit.machine(machine)
     async with Node.running(declared, Settings(data_dir=folder, http=False)) as node:
-        await replay(Target(node.stream.publisher, node.store, node.pids()), declared, survey(declared, permit.LOG))
+        await replay_log(Target(node.stream.publisher, node.store, node.pids()), declared, survey(declared, permit.LOG))
 
 
 async def asked(folder: Path, sql: str) -> Table:

@@ -58,6 +58,7 @@ def test_runs_are_told_alike_over_http_mcp_and_at_the_command_line(serving: Serv
         ("count", "committed", "done", 0),
     ]
     propose = told["runs"][0]
+    assert propose["solver_seconds"] == 0.0, "the model asked the author's tool alone"
     assert (propose["model"], propose["tool_calls"], propose["tokens"] > 0) == ("author:default", 1, True)
     assert relm_json(folder, "thread", "runs", "t") == told["runs"]
     whole = serving.client.get(f"/threads/t/runs/{propose['request']}").json()
@@ -107,9 +108,11 @@ def test_a_thread_is_exported_and_played_back_while_its_node_runs(serving: Servi
     assert relm(folder, "thread", "export", "t").stdout == file.read_text()
     again = relm(folder, "replay-thread", "t", "--file", str(file), "--mode", "resimulate")
     assert (again.exit_code, "identical" in again.stdout) == (0, True)
+    assert "look do, they do again" in again.stderr
     file.write_text(file.read_text().replace("slow", "slower", 1))
     differs = relm(folder, "replay-thread", "t", "--file", str(file), "--machine", str(folder / "machine.py"))
     assert (differs.exit_code, "next: " in differs.stdout, "event" in differs.stdout) == (1, True, True)
+    assert "again" not in differs.stderr, "a playback calls no tool"
     after = serving.client.get("/lag").json()["lanes"]
     assert [one["newest"] for one in before] == [one["newest"] for one in after], "nothing was published"
 

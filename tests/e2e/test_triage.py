@@ -13,12 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from relmachine.cli.app import app
-from relmachine.machine.footprint import derive
+from relmachine.machine.dependence import derive
 from relmachine.node import Node, Settings
 from relmachine.replay.exporting import export
 from relmachine.replay.replayer import Replayer
 from relmachine.store import reading
-from relmachine.store.run_lines import run_lines
 from relmachine.store.verify import verify
 from tests.e2e.serving_node import ServingNode, serving_node
 from tests.triage import (
@@ -79,7 +78,11 @@ def test_a_models_claim_stays_open_and_the_checks_settles(serving: ServingNode) 
 
 
 def test_every_pass_is_kept_also_the_one_that_was_made_again(serving: ServingNode) -> None:
-    hypothesis, report = serving.run(run_lines(serving.node.store, "full"))
+    async def attempts() -> list[reading.AttemptView]:
+        lines = await reading.runs(serving.node.store, "full")
+        return [(await reading.run(serving.node.store, "full", line.request)).attempts[-1] for line in lines]
+
+    hypothesis, report = serving.run(attempts())
     assert [item.decision for item in hypothesis.passes] == ["call", "retry", "call", "answer"]
     assert hypothesis.passes[0].tool == "settled, service_facts, parse_log_line"
     assert "no space left" in hypothesis.passes[0].output, "the tool that is not trusted has answered"

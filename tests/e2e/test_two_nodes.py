@@ -10,7 +10,7 @@ import pytest
 
 from relmachine.ingest.steps import survey
 from relmachine.node import Node, Settings
-from relmachine.node.replay import Target, replay
+from relmachine.node.log_replay import Target, replay_log
 from relmachine.store.verify import verify
 from tests import permit
 
@@ -25,7 +25,7 @@ def test_the_figures_are_those_of_one_node(tmp_path: Path) -> None:
             Node.running(machine, Settings(data_dir=tmp_path, http=False, nats_urls=(first.stream.url,))) as second,
         ):
             target = Target(second.stream.publisher, first.store, first.pids())
-            replayed = await replay(target, machine, survey(machine, permit.LOG))
+            replayed = await replay_log(target, machine, survey(machine, permit.LOG))
             wrong = {k: replayed.figures.get(k) for k, v in permit.expected().items() if replayed.figures.get(k) != v}
             assert wrong == {}
             shares = [node.status()["turns_committed"] for node in (first, second)]

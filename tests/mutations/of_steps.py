@@ -11,7 +11,7 @@ import yaml
 
 from relmachine.errors import Code
 from relmachine.gates.admission import AdmissionGate
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import Refusal
 from relmachine.machine.plan import Plan
 from relmachine.machine.yaml_form import parse_machine

@@ -11,7 +11,8 @@ import orjson
 
 from relmachine.gates.constraint_programs import solve
 from relmachine.gates.constraint_turns import TURN_PROGRAMS, TurnFacts
-from relmachine.kernel.proposal import ContributionRow, Proposal
+from relmachine.kernel.event_rows import ContributionRow
+from relmachine.kernel.proposal import Proposal
 from tests.mutations import real
 from tests.mutations.definitions import Broken
 from tests.mutations.family import Drawn, Family

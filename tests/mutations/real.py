@@ -12,7 +12,7 @@ from relmachine.gates.constraint_tables import FiberTables, OrderTable, fiber_ta
 from relmachine.gates.port import LawCase
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.standing import fiber_of

@@ -90,6 +90,7 @@ def _standings(model: Model) -> Iterator[Mutant]:
             rows += [
                 Effect(does="applied"),
                 Effect(does="no_effect"),
+                Effect(does="waits"),
                 Effect(does="refused", code=str(Code.THREAD_CLOSED)),
             ]
             for row in rows:

@@ -10,6 +10,8 @@ import pytest
 from relmachine.errors import Code
 from relmachine.kernel.answer import Reason
 from relmachine.kernel.control import RECORDS
+from relmachine.kernel.lane import LANE
+from relmachine.kernel.lifecycle import turn_name
 from relmachine.kernel.transitions import ENDS, RecordName
 from tables.__main__ import written
 from tables.laws import broken
@@ -35,7 +37,7 @@ def test_the_model_keeps_to_every_law_and_the_tables_to_the_model() -> None:
 def test_every_reason_has_its_row_and_every_record_its_name() -> None:
     assert set(ENDS) == set(Reason)
     assert {end.code for end in ENDS.values()} <= {None, *Code}
-    assert {token.removeprefix("_") for token in RECORDS} <= {str(name) for name in RecordName}
+    assert {turn_name(step) for step in ("note", *RECORDS)} | set(map(RecordName, LANE)) == set(RecordName)
 
 
 def test_every_changed_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,9 +22,9 @@ from relmachine.gates.grants import parse_grants
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
+from relmachine.kernel.event_rows import EventRow
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import EventRow
 from relmachine.kernel.standing import settled
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Refused

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import orjson
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from bench.__main__ import COLUMNS, RESULTS
@@ -21,11 +22,12 @@ from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.hosts.dapr_bounds import DaprBounds
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import Repeated
-from relmachine.machine.footprint import Rule
+from relmachine.machine.dependence import Rule
 from relmachine.machine.laws import check
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import FieldType, Kind, Reducer
 from relmachine.machine.report import Law, Verdict
+from relmachine.machine.view import View
 from relmachine.observe.http_errors import STATUS
 from relmachine.store.opening import SCHEMA
 from relmachine.store.rqlite.bounds import RqliteBounds
@@ -33,6 +35,10 @@ from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.topology import Topology
 from tests.contract.store_turns import Desk
 from tests.unit.docs_pages import blocks, code, names, page, rows, section
+
+
+class Empty(BaseModel):
+    """A payload without members."""
 
 
 def number(cell: str) -> float | None:
@@ -95,11 +101,16 @@ def test_every_law_has_its_line_with_its_verdict() -> None:
 
 
 def _warned() -> list[object]:
-    """The laws that only warn, found on a machine that breaks the one known to."""
+    """The laws that only warn, found on a machine that breaks those known to."""
     machine = Machine("doubtful")
     claim = machine.claim("claim")
     machine.step("fact", kind="process", asserts=[claim])
     machine.step("opinion", kind="derivation", asserts=[claim])
+
+    @machine.inquiry(targets=["fact"])
+    def asked(step: Empty, view: View) -> str:
+        return "why?"
+
     report = check(machine.declaration)
     assert report.ok
     return [item for item in report.verdicts if item.verdict is Verdict.WARNING]

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from relmachine.errors import Code
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.ledger import SENTENCE_CHARACTERS_MAX, WITNESS_CHARACTERS_MAX, Ledger
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
 

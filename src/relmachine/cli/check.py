@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from relmachine.gates.explicit import ExplicitViolation
-    from relmachine.machine.footprint import Dependence
+    from relmachine.machine.dependence import Dependence
     from relmachine.machine.machine import Machine
     from relmachine.machine.report import Report
 
@@ -39,7 +39,7 @@ def check(
     """Check a machine's laws and print its dependence matrix. Exit 1 when a law fails."""
     from relmachine.cli.output import out, print_json
     from relmachine.cli.topology_view import described, print_topology
-    from relmachine.machine.footprint import derive
+    from relmachine.machine.dependence import derive
     from relmachine.machine.loader import load
 
     if nodes is not None and not topology:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from relmachine.kernel.envelope import FOLLOW_UP_SOURCE
+from relmachine.kernel.follow_ups import FOLLOW_UP_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from rich.console import Console
 
+    from relmachine.kernel.answer import Pass
     from relmachine.node.node import Node
-    from relmachine.store.run_lines import PassLine, RunLine
+    from relmachine.store.reading import RunView
     from relmachine.stream.follow import FeedMessage
 
 _SOURCE = "urn:relm:demo"
@@ -65,11 +66,12 @@ class Story:
 
     async def passes(self) -> dict[str, str]:
         """What each pass of the runs of a step decided, by step."""
-        return {run.step: " ".join(item.decision for item in run.passes) for run in await self._runs()}
+        return {run.line.step: " ".join(one.decision for one in run.attempts[-1].passes) for run in await self._runs()}
 
     async def proposed_by(self, step: str) -> int:
         """How many steps the runs of a step proposed."""
-        return sum(run.follow_ups for run in await self._runs() if run.step == step)
+        runs = [run for run in await self._runs() if run.line.step == step]
+        return sum(len(attempt.follow_ups) for run in runs for attempt in run.attempts)
 
     async def stand(self) -> dict[str, str]:
         """Print where the claims stand, and why; give where."""
@@ -105,28 +107,33 @@ class Story:
         if "event" in outcome:
             self._steps[str(outcome["event"])] = step
         if "request" in outcome:
-            await self._tell_run(at)
+            await self._tell_run(cast(int, outcome["request"]), at)
         why = {"opened": ": it runs outside its turn", "refused": f": {outcome.get('sentence')}"}.get(what, "")
         who = f"the run of {outcome['request']}" if "request" in outcome else self._who(str(outcome["key"]))
         self._print(f"{at:>4}  {who:<18} {step:<14} {what}{why}")
 
-    async def _tell_run(self, answered: int) -> None:
-        for run in await self._runs():
-            if run.answered == answered:
-                for item in run.passes:
+    async def _tell_run(self, request: int, answered: int) -> None:
+        from relmachine.store import reading
+
+        run = await reading.run(self._node.store, self.thread, request)
+        for attempt in run.attempts:
+            if attempt.answered == answered:
+                for item in attempt.passes:
                     self._print(f"      pass {item.number + 1}             {item.decision:<14} {_gist(item)}")
-                spent = f"{run.model_calls} model calls, {run.tool_calls} tool calls, {run.tokens} tokens"
-                self._print(f"      ended              {run.reason:<14} {spent}")
+                line = run.line
+                spent = f"{line.model_calls} model calls, {line.tool_calls} tool calls, {line.tokens} tokens"
+                self._print(f"      ended              {attempt.reason:<14} {spent}")
 
     def _who(self, key: str) -> str:
         source, identity = cast("list[str]", orjson.loads(key))
         head, _, place = identity.rpartition("/")
         return f"after {self._steps[head]}" if source == FOLLOW_UP_SOURCE else self._principals[int(place) - 1]
 
-    async def _runs(self) -> list[RunLine]:
-        from relmachine.store.run_lines import run_lines
+    async def _runs(self) -> list[RunView]:
+        from relmachine.store import reading
 
-        return await run_lines(self._node.store, self.thread)
+        store = self._node.store
+        return [await reading.run(store, self.thread, one.request) for one in await reading.runs(store, self.thread)]
 
     def _print(self, line: str) -> None:
         from relmachine.cli.output import cell
@@ -134,7 +141,7 @@ class Story:
         self._console.print(cell(line), soft_wrap=True)
 
 
-def _gist(item: PassLine) -> str:
+def _gist(item: Pass) -> str:
     """What a pass was about: the tools it called, what was wrong, or what it answered."""
     text = item.tool or item.error or item.output
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

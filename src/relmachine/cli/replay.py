@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from relmachine.machine.machine import Machine
     from relmachine.machine.plan import Plan
     from relmachine.node.context import Context
+    from relmachine.node.log_replay import Replayed
     from relmachine.node.node import Node
-    from relmachine.node.replay import Replayed
     from relmachine.node.settings import Settings
 
 
@@ -127,8 +127,7 @@ async def _through_own(machine: Machine, path: str, log: Log, settings: Settings
 async def through(node: Node, machine: Machine, log: Log) -> Replayed:
     """Through a node of this process, with progress on stderr."""
     from relmachine.cli.progress import replay_bars
-    from relmachine.node.replay import Target
-    from relmachine.node.replay import replay as replay_log
+    from relmachine.node.log_replay import Target, replay_log
 
     with replay_bars(log.steps) as progress:
         return await replay_log(Target(node.stream.publisher, node.store, node.pids()), machine, log, progress)
@@ -141,8 +140,7 @@ async def _through_running(machine: Machine, log: Log, folder: Path) -> tuple[Re
     from relmachine.cli.unmapped import unmapped
     from relmachine.kernel.limits import Limits
     from relmachine.node.cpu import families
-    from relmachine.node.replay import Target
-    from relmachine.node.replay import replay as replay_log
+    from relmachine.node.log_replay import Target, replay_log
     from relmachine.stream.publisher import NatsPublisher
     from relmachine.stream.topology import topology
 

@@ -15,6 +15,7 @@ from relmachine.cli.options import CONTEXT_DEFAULT, ContextOption, JsonOption, T
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from relmachine.machine import Machine
     from relmachine.replay.difference import Replay
     from relmachine.replay.exported import ThreadExport
 
@@ -49,10 +50,16 @@ def replay_thread(
 ) -> None:
     """Decide a thread again and compare events, histories, sections and runs. Exit 1 when something differs."""
     from relmachine.cli.addressing import thread_token
-    from relmachine.cli.output import cell, out, print_json
+    from relmachine.cli.output import cell, errors, out, print_json
 
     export = _export(thread_token(thread), file, context)
-    found = _replayed(machine or _machine(context), export, mode)
+    loaded = _load(machine or _machine(context))
+    if mode is How.RESIMULATE and (tools := _tools(loaded, export)):
+        named = ", ".join(tools)
+        errors().print(
+            cell(f"models are asked again, and tools called: what {named} do, they do again"), soft_wrap=True
+        )
+    found = _replayed(loaded, export, mode)
     if as_json:
         told = {"thread": export.thread, **asdict(found), "identical": found.identical}
         print_json(told)
@@ -119,14 +126,25 @@ def _machine(context: Path) -> str:
     return known
 
 
-def _replayed(machine: str, export: ThreadExport, mode: How) -> Replay:
+def _load(path: str) -> Machine:
+    from relmachine.machine.loader import load
+
+    return load(path)
+
+
+def _tools(machine: Machine, export: ThreadExport) -> list[str]:
+    """The tools of the author's that steps may call whose runs are in the export."""
+    steps = (machine.declaration.steps.get(name) for name in {run.step for run in export.runs})
+    return sorted({tool.name for step in steps if step is not None and step.run is not None for tool in step.run.tools})
+
+
+def _replayed(machine: Machine, export: ThreadExport, mode: How) -> Replay:
     from relmachine.cli.running import run
     from relmachine.cli.serving import settings
-    from relmachine.machine.loader import load
     from relmachine.replay.replayer import Replayer
 
     given = settings()
-    replayer = Replayer(load(machine), limits=given.limits, models=given.node_models)
+    replayer = Replayer(machine, limits=given.limits, models=given.node_models)
     return run(lambda: replayer.replay(export, mode))
 
 

@@ -31,7 +31,7 @@ def settings(**given: object) -> Settings:
     try:
         return Settings.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        from relmachine.kernel.envelope import problems
+        from relmachine.kernel.problems import problems
 
         raise typer.BadParameter("; ".join(problems(error)), param_hint="options and RELM_ variables") from error
 

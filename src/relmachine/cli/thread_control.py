@@ -83,6 +83,9 @@ def budget(
     tokens: Annotated[int | None, typer.Option("--tokens", help="Model tokens.")] = None,
     cost: Annotated[float | None, typer.Option("--cost", help="In the currency of the model's prices.")] = None,
     wall_seconds: Annotated[float | None, typer.Option("--wall-seconds", help="Seconds that runs take.")] = None,
+    solver_seconds: Annotated[
+        float | None, typer.Option("--solver-seconds", help="Seconds of tools that answer from the machine.")
+    ] = None,
     tool_calls: Annotated[int | None, typer.Option("--tool-calls", help="Calls of tools.")] = None,
     id: IdOption = None,
     principal: PrincipalOption = None,
@@ -90,7 +93,8 @@ def budget(
     as_json: JsonOption = False,
 ) -> None:
     """Say what the runs of a thread may still spend from now on. What is not named has no bound."""
-    members = {"tokens": tokens, "cost": cost, "wall_seconds": wall_seconds, "tool_calls": tool_calls}
+    seconds = {"wall_seconds": wall_seconds, "solver_seconds": solver_seconds}
+    members = {"tokens": tokens, "cost": cost, **seconds, "tool_calls": tool_calls}
     _tell(thread, "budget", members, id, principal, context, as_json=as_json)
 
 

@@ -76,6 +76,7 @@ def print_run(console: Console, found: RunView) -> None:
     stands = f"{line.state} ({line.reason})" if line.reason else line.state
     console.print(f"[bold]{cell(line.step)}[/] at {line.request}: {cell(stands)}", soft_wrap=True)
     spent = f"{line.tokens} tokens, {line.cost} US dollars, {line.tool_calls} tool calls, {line.seconds:.1f} s"
+    spent += f", {line.solver_seconds:.3f} s of the solver" if line.solver_seconds else ""
     console.print(cell(f"model {line.model or 'none'}; {spent}"), soft_wrap=True)
     for one in found.attempts:
         if one.failure is not None:

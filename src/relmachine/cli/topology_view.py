@@ -24,7 +24,7 @@ def described(plan: Plan, machine: str, nodes: int | None) -> Description:
     are set, or one of `relm up --nodes N`.
     """
     from relmachine.cli.serving import settings
-    from relmachine.node.parts import stream_bounds
+    from relmachine.node.sharing import stream_bounds
     from relmachine.stream.description import describe
     from relmachine.stream.topology import topology
 

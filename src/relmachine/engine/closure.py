@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from relmachine.engine.outputs import Taken, taken
+from relmachine.engine.words import detail
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.folds import FieldFold
+from relmachine.kernel.following import check_follow_ups
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.kernel.views import seen as seen_by
 from relmachine.machine.plan import Plan, StepPlan
@@ -28,7 +30,9 @@ def call(
     try:
         payload = step.payload_model.model_validate_json(candidate.payload)
         values = {name: fold.value() for name, fold in seen.items()}
-        return taken(plan, step, closure(payload, seen_by(plan, step, values, effective)))
+        found = taken(plan, step, closure(payload, seen_by(plan, step, values, effective)))
+        check_follow_ups(candidate, len(found[1]))
+        return found
     except RelmError as error:
         return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
     except BaseException as error:  # closures run in a worker thread: no cancellation and no signal arrives here
@@ -36,13 +40,5 @@ def call(
             Code.CLOSURE_FAILED,
             GateName.ENGINE,
             f"the closure of {step.name!r} raised: mend it, or the payload, and publish the step under a new id",
-            {"error": type(error).__name__, "detail": _detail(error)},
+            {"error": type(error).__name__, "detail": detail(error)},
         )
-
-
-def _detail(error: BaseException) -> str:
-    """What the error says, as text that can be stored."""
-    try:
-        return str(error)[:500].encode("utf-8", "replace").decode()
-    except Exception:
-        return ""

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from relmachine.algebra.traces import tiers
 from relmachine.engine.closure import call
 from relmachine.engine.outputs import Taken
-from relmachine.kernel.advance import Contributions
 from relmachine.kernel.answer import FollowUp
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate, Contributions
 from relmachine.kernel.folds import FieldFold, fold_of
 from relmachine.kernel.standing import effective
 from relmachine.kernel.state import ThreadState

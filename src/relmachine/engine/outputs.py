@@ -9,18 +9,13 @@ from langgraph.graph import END
 from langgraph.types import Command, Send
 from pydantic import BaseModel, ValidationError
 
+from relmachine.engine.words import problems
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.advance import Contributions
-from relmachine.kernel.answer import FollowUp
+from relmachine.kernel.answer import FOLLOW_UP_BYTES_MAX, FOLLOW_UPS_MAX, FollowUp
+from relmachine.kernel.candidate import Contributions
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import Kind, Plan, StepPlan
 from relmachine.machine.section import Section, contributions
-
-FOLLOW_UPS_MAX = 32
-"""Steps that one step may propose. More is a loop that does not end, not a decision."""
-
-FOLLOW_UP_BYTES_MAX = 64 * 1024
-"""Bytes of a payload that a step proposes: it has to pass gate 1 with its envelope, or nobody would hear of it."""
 
 Taken = tuple[Contributions, tuple[FollowUp, ...]]
 
@@ -60,8 +55,7 @@ def proposed(plan: Plan, step: StepPlan, name: object, payload: Mapping[str, obj
         data = canonical_text(dict(payload))
         target.payload_model.model_validate_json(data, strict=True)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:8]]
-        sentence = f"step {name!r} does not take this payload: {'; '.join(problems)}"
+        sentence = f"step {name!r} does not take this payload: {problems(error)}"
         raise RelmError(Code.OUTPUT_INVALID, sentence[:1000], step=step.name, target=name) from error
     except RelmError as error:
         sentence = f"the payload proposed for {name!r}: {error.sentence}"

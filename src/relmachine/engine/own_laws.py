@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from relmachine.gates.own_law_scene import Scene, Sighting
 from relmachine.gates.port import OwnLawCase
-from relmachine.kernel.advance import Contributions, advance
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.advance import advance
+from relmachine.kernel.candidate import Candidate, Contributions
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Admitted, Refusal
 from relmachine.machine.plan import Plan

@@ -16,9 +16,8 @@ from relmachine.engine.job import Job
 from relmachine.engine.own_laws import Judged
 from relmachine.gates.own_law_scene import Sighting
 from relmachine.gates.port import LawCase, LawGate, OwnLawCase, OwnLawGate
-from relmachine.kernel.advance import Contributions
 from relmachine.kernel.answer import FollowUp
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate, Contributions
 from relmachine.kernel.folds import FieldFold
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState

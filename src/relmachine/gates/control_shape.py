@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.control import RECORDS
-from relmachine.kernel.envelope import problems
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.problems import problems
 from relmachine.kernel.thread_token import check_thread
 from relmachine.machine.canonical import canonical_text
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from relmachine.errors import Code
 from relmachine.gates.classes import RateMeter, SizeBounds
 from relmachine.gates.questions import DENIED, Decision, Question, anywhere
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import GateName, Refusal
 
 DECISIONS_REMEMBERED_MAX = 65_536

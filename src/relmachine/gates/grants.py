@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from relmachine.algebra.identity import digest
 from relmachine.errors import Code, RelmError
 from relmachine.gates.classes import RateClass, SizeClass
-from relmachine.kernel.envelope import problems
+from relmachine.kernel.problems import problems
 from relmachine.machine.canonical import canonical_text
 
 _Patterns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]

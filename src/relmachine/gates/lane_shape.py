@@ -9,9 +9,11 @@ from pydantic import ValidationError
 from relmachine.algebra.identity import payload_digest
 from relmachine.errors import Code, RelmError
 from relmachine.gates.shape import Read, ShapeGate
-from relmachine.kernel.envelope import Candidate, Envelope, Message, problems
+from relmachine.kernel.candidate import Candidate, Message
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.lane import LANE, policy_step
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.problems import problems
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import Plan

@@ -16,7 +16,7 @@ from relmachine.gates.grants import Grants, policy_source
 from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.gates.opa_client import Answer, Answered, Failed, Gone, OpaClient, Silent
 from relmachine.gates.questions import DENIED, SILENT, Decision, Question
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import Refusal
 
 ENTRYPOINT = "relmachine/steps/decisions"

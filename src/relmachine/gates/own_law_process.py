@@ -71,9 +71,10 @@ class LawProcess:
         worker = self._worker
         return worker.pid if worker is not None and worker.poll() is None else None
 
-    def ask(self, text: str) -> Answer:
-        """The violations in the one answer of the program `text`, by case."""
-        question = orjson.dumps({"text": text, "cpu_seconds": self._limits.own_law_cpu_seconds_max}) + b"\n"
+    def ask(self, text: str, cpu_seconds: float | None = None) -> Answer:
+        """The violations in the one answer of the program `text`, by case; in less than the limit's `cpu_seconds`."""
+        bound = self._limits.own_law_cpu_seconds_max if cpu_seconds is None else cpu_seconds
+        question = orjson.dumps({"text": text, "cpu_seconds": bound}) + b"\n"
         with self._lock:
             end = time.monotonic() + self._limits.own_law_wall_seconds_max
             worker = self._running(end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 
 Written = tuple[tuple[str, str], ...]
 """(field, canonical JSON of the value) pairs."""

@@ -1,8 +1,10 @@
 """Gate 3, laws of the author's own: one solve judges many steps of many threads, in a process that can be killed.
 
 Cases go in batches. A batch that uses up a limit is asked case by case, so that only a case that uses it up alone is
-refused for it; what ends the worker from outside refuses nobody. A law that calculates is asked case by case: in which
-order the solver joins depends on all facts it has, and so does what it comes upon that it cannot calculate.
+refused for it; what ends the worker from outside refuses nobody. What a step that runs outside its turn gives is judged
+within the solver seconds of its budget, where they are less than the limit. A law that calculates is asked case by
+case: in which order the solver joins depends on all facts it has, and so does what it comes upon that it cannot
+calculate.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class _Asked(NamedTuple):
     place: int
     text: str
     facts: int
+    cpu_seconds: float
 
 
 class OwnLaws:
@@ -40,6 +43,11 @@ class OwnLaws:
     def __init__(self, plan: Plan, limits: Limits, process: LawProcess | None = None) -> None:
         """`process` is one that others ask too."""
         self._limits = limits
+        self._granted = {
+            step.name: step.run.budget.solver_seconds
+            for step in plan.steps
+            if step.run is not None and step.run.budget.solver_seconds < limits.own_law_cpu_seconds_max
+        }
         self._process = process or LawProcess(limits)
         self._sights = sights(plan)
         self.batches = 0
@@ -86,7 +94,8 @@ class OwnLaws:
             except NoNumberError as error:
                 yield place, unspeakable(sight, cases[place].scene, error)
                 continue
-            asked = _Asked(place, "".join(lines), len(lines))
+            seconds = self._granted.get(cases[place].scene.step.step, self._limits.own_law_cpu_seconds_max)
+            asked = _Asked(place, "".join(lines), len(lines), seconds)
             excess = self._beyond(asked)
             if excess:
                 yield place, exceeded(sight, cases[place].scene, *excess)
@@ -126,7 +135,7 @@ class OwnLaws:
             answer = self._alone(sight, batch, answer)
         (first, *_) = batch
         if isinstance(answer, Excess):
-            name, value = self._limit(answer)
+            name, value = self._limit(answer, first)
             yield first.place, exceeded(sight, cases[first.place].scene, name, value)
             return
         for place, violations in answer.items():
@@ -148,10 +157,13 @@ class OwnLaws:
 
     def _ask(self, sight: Sight, batch: Sequence[_Asked]) -> Mapping[int, Violations] | Excess | Gone:
         self.batches += 1
-        return self._process.ask(sight.lifted.text + "\n" + "".join(one.text for one in batch))
+        text = sight.lifted.text + "\n" + "".join(one.text for one in batch)
+        return self._process.ask(text, min(one.cpu_seconds for one in batch))
 
-    def _limit(self, excess: Excess) -> tuple[str, float | None]:
+    def _limit(self, excess: Excess, asked: _Asked) -> tuple[str, float | None]:
         match excess:
+            case Excess.CPU if asked.cpu_seconds < self._limits.own_law_cpu_seconds_max:
+                return "solver_seconds", asked.cpu_seconds
             case Excess.CPU:
                 return "own_law_cpu_seconds_max", self._limits.own_law_cpu_seconds_max
             case Excess.MEMORY:

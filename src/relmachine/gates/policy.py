@@ -20,7 +20,7 @@ from relmachine.gates.classes import RateMeter, SizeBounds
 from relmachine.gates.deciding import Deciding
 from relmachine.gates.grants import Grants, policy_source
 from relmachine.gates.questions import DENIED, Decision, Question, anywhere
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import Refusal
 
 ENTRYPOINT = "relmachine/steps/decision"

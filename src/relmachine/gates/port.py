@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from relmachine.gates.own_law_scene import Scene
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Refusal

@@ -17,18 +17,14 @@ from relmachine.algebra.identity import payload_digest
 from relmachine.errors import Code, RelmError
 from relmachine.gates.control_shape import control_payload
 from relmachine.gates.nearest import unknown_step
-from relmachine.kernel.control import RECORDS
-from relmachine.kernel.envelope import (
-    FOLLOW_UP_SOURCE,
-    OWN_SOURCES,
-    UNKNOWN_STEP_TOKEN,
-    Candidate,
-    Envelope,
-    Message,
-    parse,
-    problems,
-)
+from relmachine.kernel.answer import RUN_SOURCE
+from relmachine.kernel.candidate import UNKNOWN_STEP_TOKEN, Candidate, Message
+from relmachine.kernel.control import ANSWER, RECORDS, RELEASE
+from relmachine.kernel.envelope import OWN_SOURCES, Envelope
+from relmachine.kernel.follow_ups import FOLLOW_UP_SOURCE, RELEASE_SOURCE
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.parsing import parse
+from relmachine.kernel.problems import problems
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
 from relmachine.machine.canonical import canonical_text, canonical_time
@@ -36,6 +32,7 @@ from relmachine.machine.own_law import principals_read
 from relmachine.machine.plan import Plan, StepPlan
 
 _NOBODY = frozenset[str]()
+_OWN_SOURCE = {ANSWER: RUN_SOURCE, RELEASE: RELEASE_SOURCE}
 _Contributions = tuple[tuple[str, str], ...]
 
 
@@ -94,8 +91,7 @@ class ShapeGate:
                 step_key_characters_max=longest,
                 length=len(key),
             )
-        own = message.step_token in RECORDS or envelope.source == FOLLOW_UP_SOURCE
-        if envelope.source.startswith(OWN_SOURCES) and not own:
+        if envelope.source.startswith(OWN_SOURCES) and envelope.source != _own_source(message.step_token):
             sentence = f"choose another source: those that begin with {OWN_SOURCES!r} are the nodes' own"
             raise RelmError(Code.ENVELOPE_INVALID, sentence, source=envelope.source)
         return Read(envelope, key, None if envelope.time is None else canonical_time(envelope.time))
@@ -122,6 +118,11 @@ class ShapeGate:
         if step is None:
             raise unknown_step(self.plan, name, activity=token == UNKNOWN_STEP_TOKEN)
         return step
+
+
+def _own_source(token: str) -> str | None:
+    """The source under which nodes publish messages of that token by themselves; None for what they never do."""
+    return _OWN_SOURCE.get(token) if token in RECORDS else FOLLOW_UP_SOURCE
 
 
 def _validated(step: StepPlan, raw: str) -> tuple[str, _Contributions]:
@@ -169,6 +170,7 @@ def _candidate(
         read.time,
         read.envelope.traceparent,
         read.envelope.hops,
+        read.envelope.following,
     )
 
 

@@ -12,12 +12,12 @@ from relmachine.hosts.control_rules import ControlRules
 from relmachine.hosts.control_turns import ControlTurns
 from relmachine.hosts.held_releasing import Releasing
 from relmachine.hosts.pauses import Pauses
-from relmachine.hosts.round import Stages
 from relmachine.hosts.run_answering import Answering
 from relmachine.hosts.run_opening import Opening
 from relmachine.hosts.run_turns import RunTurns
 from relmachine.hosts.run_views import RunViews
 from relmachine.hosts.sightings import HotSightings
+from relmachine.hosts.stages import Stages
 from relmachine.hosts.threads import HotThreads
 from relmachine.hosts.values import HotValues
 from relmachine.store.spending import Spending
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relmachine.gates.port import ConstraintGate, LawGate, OwnLawGate, PolicyGate
     from relmachine.gates.shape import ShapeGate
     from relmachine.hosts.relay import Relay
-    from relmachine.hosts.round import Following
+    from relmachine.hosts.stages import Following
     from relmachine.hosts.telemetry import Telemetry
     from relmachine.kernel.limits import Limits
     from relmachine.machine.plan import Plan, StepPlan

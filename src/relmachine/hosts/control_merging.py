@@ -14,7 +14,7 @@ import orjson
 
 from relmachine.errors import Code
 from relmachine.gates.port import LawCase
-from relmachine.hosts.control_words import Waits, refused, stopped, too_many
+from relmachine.hosts.control_words import Waits, ended, refused, too_many
 from relmachine.kernel.control import CLOSE, MERGE, Close, Merge
 from relmachine.kernel.glue import clashes, merge_details
 from relmachine.kernel.joining import Joining, alone, without_effect
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from relmachine.gates.port import ConstraintGate, LawGate, PolicyGate
     from relmachine.gates.shape import ShapeGate
-    from relmachine.kernel.envelope import Candidate
+    from relmachine.kernel.candidate import Candidate
     from relmachine.kernel.joining import PastEvent
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
@@ -150,7 +150,7 @@ class Merging:
         if (await self.store.receipts([(target.thread, merge.step_key)])).get((target.thread, merge.step_key)):
             return refused(record, Code.MERGE_UNPAIRED, f"{_PAIR}; this key is another step's there")
         if target.stopped:
-            return stopped(record, target.stopped)
+            return ended(target, record)
         if target.closed:
             sentence = f"thread {target.thread!r} was merged into {target.closed!r}: merge into that one"
             return refused(record, Code.THREAD_CLOSED, sentence, into=target.closed)

@@ -9,15 +9,16 @@ from relmachine.errors import Code
 from relmachine.hosts.control_merging import Merging
 from relmachine.hosts.control_words import Waits, began, ended, refused, too_many
 from relmachine.kernel.control import CLOSE, FORK, MERGE, Fork, Resolve
+from relmachine.kernel.control_rows import ResolutionRow
 from relmachine.kernel.joining import Joining, alone, forked_state, without_effect
-from relmachine.kernel.proposal import Proposal, ResolutionRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Refused
 from relmachine.store.joined import Joined
 
 if TYPE_CHECKING:
     from relmachine.gates.port import PolicyGate
-    from relmachine.kernel.envelope import Candidate
+    from relmachine.kernel.candidate import Candidate
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.state import ThreadState
     from relmachine.machine.plan import Plan

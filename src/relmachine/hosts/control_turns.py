@@ -18,7 +18,7 @@ from relmachine.kernel.verdicts import Refused
 
 if TYPE_CHECKING:
     from relmachine.gates.shape import ShapeGate
-    from relmachine.kernel.envelope import Message
+    from relmachine.kernel.candidate import Message
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState
     from relmachine.machine.plan import Plan

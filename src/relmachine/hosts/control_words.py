@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from relmachine.errors import Code
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.lane import CANCEL
+from relmachine.kernel.lifecycle import turn_name
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
+from relmachine.kernel.transitions import EFFECTS, Standing
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
+
+_STOPPED = {
+    Standing.CANCELLED: "this thread was cancelled: publish on another, or fork this one at a history it had",
+    Standing.CLOSED: "this thread was closed: publish on another, or fork this one at a history it had",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,26 +30,20 @@ def refused(record: Candidate, code: Code, sentence: str, **witness: object) -> 
     return Refused(record, Refusal(code, GateName.LAWS, sentence, witness))
 
 
-def closed(candidate: Candidate, into: str) -> Refused:
-    """Nothing is admitted on a thread that was merged into another."""
-    sentence = f"this thread was merged into {into!r}: publish there, or fork this one at a history it had"
-    return refused(candidate, Code.THREAD_CLOSED, sentence, into=into)
-
-
-def stopped(candidate: Candidate, record: str) -> Refused:
-    """Nothing is admitted on a thread that was cancelled or closed on the control lane."""
-    if record == CANCEL:
-        sentence = "this thread was cancelled: publish on another, or fork this one at a history it had"
-        return refused(candidate, Code.THREAD_CANCELLED, sentence)
-    sentence = "this thread was closed: publish on another, or fork this one at a history it had"
-    return refused(candidate, Code.THREAD_CLOSED, sentence)
-
-
 def ended(state: ThreadState, candidate: Candidate) -> Refused | None:
-    """Why nothing more is admitted on a thread; None while it goes on."""
+    """Why a message that has a turn is refused where its thread stands; None while it goes on. A thread that is paused
+    has no turns.
+    """
+    if not state.stopped and not state.closed:
+        return None
+    standing = Standing.CANCELLED if state.stopped == CANCEL else Standing.CLOSED
+    code = EFFECTS[standing][turn_name(candidate.step)].code
+    if code is None:
+        return None
     if state.stopped:
-        return stopped(candidate, state.stopped)
-    return closed(candidate, state.closed) if state.closed else None
+        return refused(candidate, code, _STOPPED[standing])
+    sentence = f"this thread was merged into {state.closed!r}: publish there, or fork this one at a history it had"
+    return refused(candidate, code, sentence, into=state.closed)
 
 
 def refuse_if_closed(state: ThreadState, steps: Sequence[Candidate]) -> list[Refused]:

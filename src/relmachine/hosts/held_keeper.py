@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from relmachine.hosts.sweep import Sweep
 from relmachine.kernel.control import RELEASE
-from relmachine.kernel.envelope import RELEASE_SOURCE, Envelope
+from relmachine.kernel.envelope import Envelope
+from relmachine.kernel.follow_ups import RELEASE_SOURCE
 from relmachine.machine.plan import HOLD_SECONDS
 from relmachine.stream.port import Outgoing
 from relmachine.stream.publisher import message_id

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relmachine.gates.port import ConstraintGate
     from relmachine.hosts.sightings import HotSightings
     from relmachine.hosts.values import Folds, HotValues
-    from relmachine.kernel.envelope import Candidate
+    from relmachine.kernel.candidate import Candidate
     from relmachine.kernel.held import HeldStep
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState

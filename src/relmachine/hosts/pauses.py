@@ -24,20 +24,29 @@ class Pauses:
         return len(self._resting)
 
     def awake(self, states: Mapping[str, ThreadState]) -> Mapping[str, ThreadState]:
-        """The states without those of paused threads, which are noted."""
+        """The states without those of paused threads, which are noted; others rest no more."""
         paused = [thread for thread, state in states.items() if state.paused]
+        for thread in self._resting.keys() & states.keys():
+            del self._resting[thread]
         for thread in paused:
             self._note(thread)
         return {thread: state for thread, state in states.items() if not state.paused} if paused else states
 
     def heard(self, effect: Effect) -> bool:
-        """What the effect does to a pause; whether the thread's turns may go on now."""
-        if effect.outcome == "applied" and effect.record == PAUSE:
+        """What the effect does to a pause; whether a turn should be taken at once.
+
+        A thread that is stopped and did not rest here has no hints that stay away: a turn would look for steps in vain,
+        which the server pays for with a walk along its newest messages.
+        """
+        if effect.outcome != "applied":
+            return False
+        if effect.record == PAUSE:
             self._note(effect.thread)
-        if effect.outcome == "applied" and effect.record in (RESUME, CANCEL, CLOSE_LANE):
-            self._resting.pop(effect.thread, None)
-            return True
-        return False
+        if effect.record not in (RESUME, CANCEL, CLOSE_LANE):
+            return False
+        rested = effect.thread in self._resting
+        self._resting.pop(effect.thread, None)
+        return rested or effect.record == RESUME
 
     def seconds(self, thread: str) -> float:
         """How long hints of the thread may stay away."""

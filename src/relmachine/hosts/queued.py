@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
 from itertools import islice
 
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 
 Subject = tuple[str, str]
 """Thread and kind of feed: rows of one subject leave in order."""

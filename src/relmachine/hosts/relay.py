@@ -20,7 +20,7 @@ from relmachine.hosts.queued import QueuedRows, Subject, body_bytes
 from relmachine.store.port import UNSENT_BYTES_MAX
 
 if TYPE_CHECKING:
-    from relmachine.kernel.proposal import OutboxRow
+    from relmachine.kernel.outcome_rows import OutboxRow
     from relmachine.store.port import Store
     from relmachine.stream.port import Feeds
 

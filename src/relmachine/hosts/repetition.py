@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relmachine.errors import Code
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import GateName, Refusal, Refused, Repeated
 from relmachine.store.port import Receipt
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from relmachine.kernel.control import ANSWER, RECORDS, RELEASE
 
 if TYPE_CHECKING:
-    from relmachine.kernel.envelope import Message
+    from relmachine.kernel.candidate import Message
     from relmachine.machine.plan import Plan
 
 

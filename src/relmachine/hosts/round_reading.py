@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from relmachine.kernel.envelope import Message
+    from relmachine.kernel.candidate import Message
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.state import ThreadState
     from relmachine.stream.port import Reader
@@ -41,7 +41,7 @@ class RoundReading:
         ]
         if missing:
             found.update(await self._at_leader({thread: states[thread].cursor for thread in missing}))
-        return found
+        return {thread: _up_to(states[thread].until, steps) for thread, steps in found.items()}
 
     async def _at_leader(self, cursors: Mapping[str, int]) -> Mapping[str, Sequence[Message]]:
         """The first step of each thread above its cursor: enough for a turn, and the next one goes on from there."""
@@ -49,3 +49,8 @@ class RoundReading:
         self.at_leader += len(first)
         self.in_vain += first.count(None)
         return {thread: () if step is None else (step,) for thread, step in zip(cursors, first, strict=True)}
+
+
+def _up_to(until: int, steps: Sequence[Message]) -> Sequence[Message]:
+    """The steps of a turn that ends at sequence `until`; all of them when it is 0."""
+    return [step for step in steps if step.sequence <= until] if until else steps

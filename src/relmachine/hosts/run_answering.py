@@ -15,6 +15,8 @@ from relmachine.errors import Code, RelmError
 from relmachine.hosts.control_words import ended, refused
 from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.detached import OpenRun, aborted, again, answered, why
+from relmachine.kernel.frozen import frozen_digest, is_plan_of
+from relmachine.kernel.held import came_by_merge
 from relmachine.kernel.joining import without_effect
 from relmachine.kernel.told import told
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from relmachine.gates.port import ConstraintGate
     from relmachine.hosts.run_views import RunViews
     from relmachine.hosts.sightings import HotSightings
-    from relmachine.kernel.envelope import Candidate
+    from relmachine.kernel.candidate import Candidate
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState
@@ -67,10 +69,12 @@ class Answering:
             run = runs.get(key)
             if run is None or run.ended_at is not None or run.open.attempt != answer.attempt:
                 proposals.append(without_effect(self.plan, state, _nobody_asked(record, answer, run)))
+            elif not is_plan_of(answer.plan, self.plan, run.open.candidate.step, run.open.candidate.step_key):
+                proposals.append(without_effect(self.plan, state, _of_another_step(record, answer)))
             elif answer.reason not in (Reason.DONE, Reason.OVERTAKEN):
                 proposals.append(aborted(self.plan, state, record, run.open, answer, why(answer)))
-            elif (no := ended(state, record)) is not None:
-                proposals.append(aborted(self.plan, state, record, run.open, answer, no.refusal))
+            elif (no := _over(state, record, run, answer)) is not None:
+                proposals.append(aborted(self.plan, state, record, run.open, answer, no))
             else:
                 pending.append(_Pending(state, record, answer, run.open))
         return proposals + await self._decide(pending) if pending else proposals
@@ -87,7 +91,7 @@ class Answering:
                 proposals.append(self._again(one, view[1]))
             else:
                 try:
-                    contributions = told(self.plan, self._step(one), one.answer)
+                    contributions = told(self.plan, one.run.candidate, one.answer)
                 except RelmError as error:
                     proposals.append(self._abort(one, _refusal(error)))
                 else:
@@ -135,6 +139,21 @@ def _nobody_asked(record: Candidate, answer: Answer, run: Run | None) -> Refused
     ended = None if run is None else run.ended_at
     attempt = None if run is None else run.open.attempt
     return refused(record, Code.RUN_UNKNOWN, sentence, request=answer.request, ended_at=ended, attempt=attempt)
+
+
+def _of_another_step(record: Candidate, answer: Answer) -> Refused:
+    sentence = "the answer went by no plan of the step that it answers: the run stays open"
+    return refused(record, Code.RUN_UNKNOWN, sentence, request=answer.request, plan=frozen_digest(answer.plan))
+
+
+def _over(state: ThreadState, record: Candidate, run: Run, answer: Answer) -> Refusal | None:
+    """Why the step can be no event any more, whatever its run gave."""
+    no = ended(state, record)
+    if no is not None:
+        return no.refusal
+    if run.open.cancelled:
+        return why(answer.model_copy(update={"reason": Reason.CANCELLED}))
+    return came_by_merge(run.open.candidate) if run.came else None
 
 
 def _refusal(error: RelmError) -> Refusal:

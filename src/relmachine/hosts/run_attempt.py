@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-from pydantic import ValidationError
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from relmachine.algebra.identity import digest
 from relmachine.engine.runs.port import RunRequest
-from relmachine.engine.runs.spending import Spending
-from relmachine.errors import Code
-from relmachine.kernel.answer import Answer, Decision, Failure, Reason
+from relmachine.engine.runs.spending import RunSpending
+from relmachine.errors import Code, RelmError
+from relmachine.gates.shape import ShapeGate
+from relmachine.kernel.answer import RUN_SOURCE, Answer, Decision, Failure, Pass, Reason
 from relmachine.kernel.control import ANSWER
 from relmachine.kernel.envelope import Envelope
-from relmachine.kernel.frozen import Frozen
-from relmachine.kernel.verdicts import Refusal
+from relmachine.kernel.frozen import Frozen, is_plan_of
+from relmachine.kernel.verdicts import Refusal, Refused
 from relmachine.store.port import Draft
 from relmachine.store.runs import Runs
 from relmachine.stream.port import Outgoing
@@ -26,6 +26,7 @@ from relmachine.stream.publisher import message_id
 if TYPE_CHECKING:
     from relmachine.engine.runs.port import Carrier
     from relmachine.hosts.run_views import RunViews
+    from relmachine.hosts.telemetry import Telemetry
     from relmachine.kernel.detached import OpenRun
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.state import ThreadState
@@ -34,11 +35,8 @@ if TYPE_CHECKING:
     from relmachine.store.port import Store
     from relmachine.stream.port import Publisher, Reader
 
-RUN_SOURCE = "relm:run"
-"""CloudEvents source of answers."""
-
-_ANSWERS_MAX = 256
-"""Answers of a thread looked at for one that a run has already."""
+_ANSWERS_PER_READ = 256
+"""Answers of a thread read at once, for one that a run has already."""
 
 _LOOKS_MAX = 8
 """How often a view is looked at again because its thread moved meanwhile."""
@@ -77,9 +75,11 @@ class _Carried:
     request: RunRequest
     keep: Callable[[int, Decision], Awaitable[None]] | None
     seen: list[Decision] = field(default_factory=list[Decision])
+    tell: Callable[[Pass], None] | None = None
+    passes: list[Pass] = field(default_factory=list[Pass])
 
     async def carry_out(self) -> Answer:
-        return (await self.carrier.carry_out(self.request, self._keep)).answer
+        return (await self.carrier.carry_out(self.request, self._keep, self._passed)).answer
 
     def cancelled(self) -> Answer:
         return Answer(
@@ -88,7 +88,8 @@ class _Carried:
             reason=Reason.CANCELLED,
             plan=self.request.frozen.text(),
             decisions=tuple(self.seen),
-            usage=Spending(self.seen, self.request.frozen.budget).usage(0.0),
+            passes=tuple(self.passes),
+            usage=RunSpending(self.seen, self.request.frozen.budget).usage(0.0),
         )
 
     async def _keep(self, place: int, decision: Decision) -> None:
@@ -96,6 +97,11 @@ class _Carried:
             await self.keep(place, decision)
         if place == len(self.seen):
             self.seen.append(decision)
+
+    def _passed(self, row: Pass) -> None:
+        self.passes.append(row)
+        if self.tell is not None and len(self.seen) > len(self.request.recorded):  # else an earlier life told it
+            self.tell(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,38 +115,27 @@ class Attempts:
     publisher: Publisher
     views: RunViews
     carrier: Carrier
+    telemetry: Telemetry | None = None
 
     async def prepare(self, run: OpenRun) -> Attempt | None:
-        """The attempt that runs now; None when its answer is on the stream already.
+        """The attempt that runs now; None when its answer is on the stream already, or was decided meanwhile.
 
         Errors: `unreachable` when store or stream are.
         """
-        thread, sequence = run.candidate.thread, run.candidate.sequence
-        if await self._is_answered(run):
-            return None
         asked = Runs(self.store.deciding)
+        if await self._is_answered(run) or not await asked.is_open(run):  # behind the cursor, or decided before it
+            return None
         text = await asked.frozen(run.frozen_digest)
         found = await self._view(run)
         if found is None:
-            return _Overtaken(Answer(request=sequence, attempt=run.attempt, reason=Reason.OVERTAKEN, plan=text))
-        state, view = found
+            request = run.candidate.sequence
+            return _Overtaken(Answer(request=request, attempt=run.attempt, reason=Reason.OVERTAKEN, plan=text))
         step = self._step(run)
         durable = step.run is not None and step.run.durable
-        request = RunRequest(
-            plan=self.plan,
-            step=step,
-            thread=thread,
-            sequence=sequence,
-            attempt=run.attempt,
-            step_key=run.candidate.step_key,
-            payload=run.candidate.payload,
-            view=view,
-            state=state,
-            frozen=Frozen.load(text),
-            recorded=await asked.drafts(run) if durable else (),
-        )
+        drafts = await asked.drafts(run) if durable else ()
+        request = RunRequest.of(self.plan, run, found, Frozen.load(text), drafts)
         keep = self._keeper(run, asyncio.get_running_loop()) if durable else None
-        return _Carried(self.carrier, request, keep, list(request.recorded))
+        return _Carried(self.carrier, request, keep, list(request.recorded), self._teller(run))
 
     async def publish(self, run: OpenRun, answer: Answer) -> None:
         """Put the answer on the stream: under a key of the attempt, so that it counts once. Errors: `unreachable`."""
@@ -164,16 +159,24 @@ class Attempts:
         """Whether an answer to this attempt waits for its turn, as in a store built again. One whose turn is over,
         and that did not end the attempt, counted for nothing.
         """
-        thread, request = run.candidate.thread, run.candidate.sequence
-        cursor = (await self.store.states([thread]))[thread].cursor
-        for message in await self.reader.read_token(thread, ANSWER, cursor, _ANSWERS_MAX):
-            try:
-                envelope = Envelope.model_validate_json(message.body)
-            except ValidationError:
-                continue  # what cannot be read answers for nothing
-            if (envelope.data.get("request"), envelope.data.get("attempt")) == (request, run.attempt):
-                return True
+        thread, shape = run.candidate.thread, ShapeGate(self.plan, self.limits)
+        after = (await self.store.states([thread]))[thread].cursor
+        while found := await self.reader.read_token(thread, ANSWER, after, _ANSWERS_PER_READ):
+            for message in found:
+                record = shape.check(message)
+                if isinstance(record, Refused):
+                    continue  # it will be refused, and so it answers for nothing
+                if self._counts(run, Answer.model_validate_json(record.payload)):
+                    return True
+            after = found[-1].sequence
         return False
+
+    def _counts(self, run: OpenRun, answer: Answer) -> bool:
+        """Whether its turn will end the attempt by it, as `hosts.run_answering` decides."""
+        step = run.candidate
+        return (answer.request, answer.attempt) == (step.sequence, run.attempt) and is_plan_of(
+            answer.plan, self.plan, step.step, step.step_key
+        )
 
     async def _view(self, run: OpenRun) -> tuple[ThreadState, View] | None:
         """What the attempt sees, while that is what it saw when it was opened; None when it was overtaken."""
@@ -189,6 +192,14 @@ class Attempts:
             state = moved
         return None
 
+    def _teller(self, run: OpenRun) -> Callable[[Pass], None] | None:
+        """Tells of passes, by the node's own loop."""
+        if self.telemetry is None:
+            return None
+        thread, loop = run.candidate.thread, asyncio.get_running_loop()
+        tell = partial(self.telemetry.passed, thread, run.candidate.sequence, run.attempt)
+        return lambda row: cast("None", loop.call_soon_threadsafe(tell, row))
+
     def _keeper(self, run: OpenRun, loop: asyncio.AbstractEventLoop) -> Callable[[int, Decision], Awaitable[None]]:
         """Keeps drafts by the node's own loop, which has the store."""
 
@@ -201,10 +212,17 @@ class Attempts:
                 place,
                 decision.model_dump_json(exclude_defaults=True),
             )
-            kept = asyncio.run_coroutine_threadsafe(self.store.keep_draft(draft), loop)
-            await asyncio.wrap_future(kept)
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._keep(draft), loop))
 
         return keep
+
+    async def _keep(self, draft: Draft) -> None:
+        """Errors: `run_diverged` when it is not this attempt's record: of two that carry it out, one goes on."""
+        await self.store.keep_draft(draft)
+        if not await Runs(self.store.deciding).is_kept(draft):
+            sentence = "the attempt was answered, or has seen something else where another carries it out: it goes on"
+            at = {"thread": draft.thread, "request": draft.sequence, "attempt": draft.attempt, "place": draft.place}
+            raise RelmError(Code.RUN_DIVERGED, sentence, **at)
 
 
 def _without_record(answer: Answer, size: int, most: int) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,12 @@ from relmachine.store.runs import Runs
 if TYPE_CHECKING:
     from relmachine.gates.port import LawGate, PolicyGate
     from relmachine.hosts.run_views import RunViews
-    from relmachine.kernel.envelope import Candidate
+    from relmachine.kernel.candidate import Candidate
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState
     from relmachine.machine.plan import Plan, StepPlan
-    from relmachine.machine.runs import Budget
+    from relmachine.machine.runs import Budget, ThreadBudget
     from relmachine.store.port import Store
     from relmachine.store.spending import Spending
 
@@ -49,9 +49,10 @@ class Opening:
         """One proposal for each request, all of different threads: the run is opened, or the step refused."""
         verdicts = await self._verdicts(requests)
         views = await self.views.load([(state, self._step(request)) for state, request in requests])
+        left = await self._left([request.thread for _, request in requests])
         proposals: list[Proposal] = []
         for (state, request), verdict, view in zip(requests, verdicts, views, strict=True):
-            budget = verdict or await self._budget(request)
+            budget = verdict or granted(self._step(request), left.get(request.thread))
             if isinstance(budget, Refusal):
                 proposals.append(without_effect(self.plan, state, Refused(request, budget)))
             elif isinstance(view, Refusal):
@@ -60,10 +61,9 @@ class Opening:
                 proposals.append(opened(self.plan, state, request, self._frozen(request, budget), view[1]))
         return proposals
 
-    async def _budget(self, request: Candidate) -> Budget | Refusal:
-        """What the run is granted of its thread's budget."""
-        left = None if self.spending is None else await self.spending.left(request.thread)
-        return granted(self._step(request), left)
+    async def _left(self, threads: Sequence[str]) -> Mapping[str, ThreadBudget]:
+        """What is left of the threads' budgets, of those that have one."""
+        return {} if self.spending is None else await self.spending.left(threads)
 
     async def _verdicts(self, requests: Sequence[Request]) -> list[Refusal | None]:
         """Closed threads, then gate 2, gate 3, and the bound of runs at once."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relmachine.hosts.held_releasing import Releasing
     from relmachine.hosts.run_answering import Answering
     from relmachine.hosts.run_opening import Opening
-    from relmachine.kernel.envelope import Candidate, Message
+    from relmachine.kernel.candidate import Candidate, Message
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState
     from relmachine.machine.plan import Plan

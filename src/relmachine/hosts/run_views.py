@@ -42,7 +42,7 @@ class RunViews:
         for state, step in asked:
             try:
                 view = view_of(self.plan, step, state, folds.get(state.thread, {}))
-                found.append((view, view_digest(view)))
+                found.append((view, view_digest(self.plan, step, state, view)))
             except RelmError as error:
                 found.append(Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness)))
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-LOOKED_AT_MAX = 1024
-"""Open runs looked at in one sweep."""
+ADOPTED_MAX = 1024
+"""Runs that a node has in hand, those that wait for a place too, when it takes no more: later sweeps bring the rest."""
+
+LOOKED_AT_MAX = 4096
+"""Open runs that one sweep looks at: the next one goes on."""
+
+_START: Key = ("", 0)
 
 
 class Others(Protocol):
@@ -68,6 +73,7 @@ class Runner:
         self._wanted: Counter[Key] = Counter()
         self._yielded: set[Key] = set()
         self._seen: set[Key] = set()
+        self._after = self._looked_after = _START
         self._sweep = Sweep("runs", self._adopt)
 
     @property
@@ -89,11 +95,15 @@ class Runner:
         self._sweep.start()
 
     def follow(self, proposals: Iterable[Proposal]) -> None:
-        """These turns are durable: see that what they opened, or let begin again, is carried out; leave what ended."""
+        """These turns are durable: see that what they opened, or let begin again, is carried out, as far as there is
+        room for it; leave what ended.
+        """
         for proposal in proposals:
             for end in proposal.run.ends:
                 self._tasks.stop((end.thread, end.seq))
             for attempt in proposal.run.attempts:
+                if self.running >= ADOPTED_MAX:
+                    break
                 key = (attempt.thread, attempt.seq)
                 task = asyncio.create_task(self._place(key), name="place run")
                 self._placing[key] = task
@@ -160,16 +170,29 @@ class Runner:
 
     async def _adopt(self) -> None:
         """Carry out runs that are open and that nobody has in hand; of a run that other nodes may just be about to
-        begin, only when it was open a sweep ago.
+        begin, only when it was open a sweep ago. Those of paused threads wait as their answers would.
         """
-        found = [(run.candidate.thread, run.candidate.sequence) for run in await self._runs.open(LOOKED_AT_MAX)]
+        found = await self._runs.awake(LOOKED_AT_MAX, self._after)
         seen, self._seen = self._seen, set(found)
-        free = {key for key in found if key not in self._tasks and key not in self._placing}
+        free = [key for key in found if key not in self._tasks and key not in self._placing]
         if self._others is not None:
-            free &= seen
-        for key in sorted(free.difference(await self._held(free))):
-            if key not in self._tasks:
+            free = [key for key in free if key in seen]
+        chosen = free[: max(0, ADOPTED_MAX - self.running)]
+        self._go_on(found, free, chosen)
+        held = await self._held(chosen)
+        for key in chosen:
+            if key not in held and key not in self._tasks:
                 self._tasks.begin(key)
+
+    def _go_on(self, found: Sequence[Key], free: Sequence[Key], chosen: Sequence[Key]) -> None:
+        """Where the next sweep begins: behind what this one took, so that none waits for ever behind some that fail. It
+        looks again where others may just be about to begin what was found.
+        """
+        again, self._looked_after = self._looked_after == self._after, self._after
+        if len(chosen) < len(free):
+            self._after = chosen[-1] if chosen else self._after
+        elif again or self._others is None:
+            self._after = found[-1] if len(found) == LOOKED_AT_MAX else _START
 
     async def _held(self, keys: Collection[Key]) -> Collection[Key]:
         """Those that another node has in hand, or is about to: of two that want a run at the same time one goes first.

@@ -16,7 +16,7 @@ from relmachine.store.sightings import past, sighting
 
 if TYPE_CHECKING:
     from relmachine.gates.own_law_scene import Sighting
-    from relmachine.kernel.envelope import Candidate
+    from relmachine.kernel.candidate import Candidate
     from relmachine.kernel.limits import Limits
     from relmachine.kernel.proposal import Proposal
     from relmachine.kernel.state import ThreadState

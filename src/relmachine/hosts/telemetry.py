@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from relmachine.kernel.proposal import Proposal
+    from relmachine.kernel.answer import Pass
+    from relmachine.kernel.proposal import Proposal, RunRows
 
 PAUSE_SECONDS = 0.05
 """Between two passes of the sender: nobody who watches sees it, and turns meet one burst of writes instead of many."""
@@ -81,14 +82,28 @@ class Telemetry:
         if self._waiting:
             self._wake.set()
 
+    def passed(self, thread: str, sequence: int, attempt: int, row: Pass) -> None:
+        """Tell of a pass that a run has just made. What was said in it stays in the store."""
+        told = {"number": row.number, "decision": row.decision, "tool": row.tool}
+        self.tell(thread, TelemetryKind.PASS_MADE, sequence=sequence, attempt=attempt, **told)
+
     def committed(self, proposals: Iterable[Proposal]) -> None:
-        """Tell of turns that are durable, and of what their control records did."""
+        """Tell of turns that are durable, of what their control records did, and of runs that they opened or ended."""
         for proposal in proposals:
             thread, sequence = proposal.after.thread, proposal.after.cursor
             for row in proposal.controls:
                 self.tell(thread, TelemetryKind.CONTROL_EFFECT, sequence=row.seq, record=row.record)
+            self._runs(proposal.run)
             events, refused = len(proposal.events), len(proposal.rejections)
             self.tell(thread, TelemetryKind.TURN_COMMITTED, sequence=sequence, committed=events, refused=refused)
+
+    def _runs(self, rows: RunRows) -> None:
+        for run in rows.runs:
+            self.tell(run.thread, TelemetryKind.RUN_OPENED, sequence=run.seq, step=run.step)
+        reasons = {answer.seq: answer.reason for answer in rows.answers}
+        for end in rows.ends:
+            facts = {"reason": reasons.get(end.seq, ""), "lifecycle": end.lifecycle, "at_sequence": end.at_seq}
+            self.tell(end.thread, TelemetryKind.RUN_ENDED, sequence=end.seq, **facts)
 
     def start(self) -> None:
         """Begin to send."""

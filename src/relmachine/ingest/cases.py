@@ -9,7 +9,8 @@ from relmachine.errors import Code, RelmError
 from relmachine.ingest.fault import Fault
 from relmachine.ingest.members import payload, sources
 from relmachine.ingest.xes import Attributes, Trace
-from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Envelope
+from relmachine.kernel.candidate import UNKNOWN_STEP_TOKEN
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.thread_token import encode_thread
 from relmachine.machine.machine import Machine

@@ -14,8 +14,8 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.ingest.fault import Fault
-from relmachine.kernel.envelope import parse
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.parsing import parse
 from relmachine.kernel.thread_token import check_thread
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

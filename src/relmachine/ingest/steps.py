@@ -16,7 +16,8 @@ from relmachine.ingest.cloudevents import lines
 from relmachine.ingest.fault import Fault
 from relmachine.ingest.reading import Form, open_log
 from relmachine.ingest.xes import traces
-from relmachine.kernel.envelope import ANONYMOUS, UNKNOWN_STEP_TOKEN
+from relmachine.kernel.candidate import UNKNOWN_STEP_TOKEN
+from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
 from relmachine.machine.machine import Machine
 

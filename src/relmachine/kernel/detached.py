@@ -11,27 +11,27 @@ from dataclasses import dataclass, replace
 import orjson
 
 from relmachine.errors import Code
-from relmachine.kernel.advance import Contributions, Turn
 from relmachine.kernel.answer import Answer, Reason
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate, Contributions
+from relmachine.kernel.control_rows import ControlRow
 from relmachine.kernel.frozen import frozen_digest
 from relmachine.kernel.joining import control_row
 from relmachine.kernel.ledger import committed
 from relmachine.kernel.lifecycle import ABORTED, COMMITTED
-from relmachine.kernel.proposal import (
+from relmachine.kernel.proposal import Proposal
+from relmachine.kernel.run_rows import (
     AnswerRow,
     AttemptRow,
-    ControlRow,
     DecisionRow,
     FrozenRow,
     IterationRow,
-    Proposal,
     RunEndRow,
     RunRow,
     RunRows,
 )
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.transitions import ENDS
+from relmachine.kernel.turn import Turn
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.plan import Plan
 
@@ -47,12 +47,16 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that has not ended: the step as it was opened, the attempt that runs, the digest of what that one sees."""
+    """A run that has not ended: the step as it was opened, the attempt that runs, the digest of what that one sees.
+
+    `cancelled` says that the run, or its whole thread, was told to end: nothing it gives counts any more.
+    """
 
     candidate: Candidate
     attempt: int
     view: str
     frozen_digest: str
+    cancelled: bool = False
 
 
 def opened(plan: Plan, state: ThreadState, candidate: Candidate, frozen: str, view: str) -> Proposal:

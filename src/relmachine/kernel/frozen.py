@@ -15,7 +15,7 @@ from relmachine.machine.canonical import canonical_text
 from relmachine.machine.closures import code_digest
 from relmachine.machine.payload import normal_schema
 from relmachine.machine.plan import Plan, StepPlan
-from relmachine.machine.runs import Budget
+from relmachine.machine.runs import Budget, RunPlan
 
 SEED_BITS = 31
 """Width of the seed that models are given, as far as they take one."""
@@ -61,6 +61,16 @@ def frozen_digest(text: str) -> str:
     return digest("frozen", text)
 
 
+def is_plan_of(text: str, plan: Plan, step: str, step_key: str) -> bool:
+    """Whether the text is a frozen plan of a run of that step, under whatever models and budget."""
+    try:
+        frozen = Frozen.load(text)
+    except (ValueError, TypeError, KeyError):
+        return False
+    of = (plan.machine, plan.laws_digest, step, _seed(plan, step_key))
+    return (frozen.machine, frozen.laws_digest, frozen.step, frozen.seed) == of
+
+
 def freeze(plan: Plan, step: StepPlan, step_key: str, model: str, fallback: str, budget: Budget) -> Frozen:
     """The plan of a run of `step`, which is detached: `model` and `fallback` are bound, `budget` is what is left."""
     run = step.run
@@ -71,12 +81,22 @@ def freeze(plan: Plan, step: StepPlan, step_key: str, model: str, fallback: str,
         laws_digest=plan.laws_digest,
         plan_digest=plan.digest,
         step=step.name,
-        closure="" if step.closure is None else code_digest(step.closure),
+        closure=_code(step, run),
         instructions=digest("text", run.instructions),
         output="" if run.output is None else digest("schema", canonical_text(normal_schema(run.output))),
         tools={**{tool.name: code_digest(tool.function) for tool in run.tools}, **dict.fromkeys(run.own_tools, "own")},
         model=model,
         fallback=fallback,
         budget=budget,
-        seed=int(digest("seed", plan.laws_digest, step_key)[:16], 16) >> (64 - SEED_BITS),
+        seed=_seed(plan, step_key),
     )
+
+
+def _seed(plan: Plan, step_key: str) -> int:
+    return int(digest("seed", plan.laws_digest, step_key)[:16], 16) >> (64 - SEED_BITS)
+
+
+def _code(step: StepPlan, run: RunPlan) -> str:
+    """Digest of what computes in the step: its closure, and the one that answers where models give nothing."""
+    own = "" if step.closure is None else code_digest(step.closure)
+    return own if run.fallback_closure is None else digest("closures", own, code_digest(run.fallback_closure))

@@ -17,9 +17,10 @@ import orjson
 from relmachine.algebra.identity import digest
 from relmachine.algebra.obstructions import Disagreement
 from relmachine.kernel.control import MERGE
+from relmachine.kernel.control_rows import ObstructionRow
 from relmachine.kernel.joining import PastEvent
-from relmachine.kernel.proposal import ObstructionRow
-from relmachine.machine.footprint import Reason, Rule, footprint_of, reasons
+from relmachine.machine.dependence import Reason, Rule, reasons
+from relmachine.machine.footprint import footprint_of
 from relmachine.machine.plan import Plan, Reducer
 
 

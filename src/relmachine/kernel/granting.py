@@ -13,7 +13,7 @@ from relmachine.machine.runs import Budget, ThreadBudget
 def granted(step: StepPlan, left: ThreadBudget | None) -> Budget | Refusal:
     """The budget of a run of `step`, which runs outside its turn; or why there is nothing left to begin with.
 
-    A step without tools needs no tool calls.
+    A step without tools needs no tool calls, and one without tools that answer from the machine no solver seconds.
     """
     run = step.run
     assert run is not None, "only steps that run outside their turn have a budget"
@@ -22,6 +22,8 @@ def granted(step: StepPlan, left: ThreadBudget | None) -> Budget | Refusal:
     needed = asdict(left)
     if not run.tools and not run.own_tools:
         del needed["tool_calls"]
+    if not run.own_tools:
+        del needed["solver_seconds"]
     spent = sorted(name for name, amount in needed.items() if amount is not None and amount <= 0)
     if spent:
         sentence = (
@@ -35,8 +37,13 @@ def granted(step: StepPlan, left: ThreadBudget | None) -> Budget | Refusal:
         tokens=own.tokens if left.tokens is None else min(own.tokens, left.tokens),
         cost=_smaller(own.cost, left.cost),
         tool_calls=own.tool_calls if left.tool_calls is None else max(0, min(own.tool_calls, left.tool_calls)),
-        wall_seconds=own.wall_seconds if left.wall_seconds is None else min(own.wall_seconds, left.wall_seconds),
+        wall_seconds=_at_most(own.wall_seconds, left.wall_seconds),
+        solver_seconds=max(0.0, _at_most(own.solver_seconds, left.solver_seconds)),
     )
+
+
+def _at_most(one: float, bound: float | None) -> float:
+    return one if bound is None else min(one, bound)
 
 
 def _smaller(one: float | None, other: float | None) -> float | None:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 import orjson
 
 from relmachine.errors import Code
-from relmachine.kernel.advance import Contributions, Turn
 from relmachine.kernel.answer import FollowUp
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate, Contributions
+from relmachine.kernel.held_rows import HeldEndRow
 from relmachine.kernel.joining import control_row
 from relmachine.kernel.ledger import committed
 from relmachine.kernel.lifecycle import ABORTED, COMMITTED, REFUSED
-from relmachine.kernel.proposal import HeldEndRow, Proposal
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
+from relmachine.kernel.turn import Turn
 from relmachine.kernel.verdicts import Decided, GateName, Held, Refusal, Refused
 from relmachine.machine.plan import Plan
 

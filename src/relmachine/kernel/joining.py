@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from relmachine.algebra.identity import history_id
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.advance import Contributions, Turn
-from relmachine.kernel.envelope import Candidate
-from relmachine.kernel.proposal import ControlRow, ObstructionRow, Proposal, ResolutionRow
+from relmachine.kernel.candidate import Candidate, Contributions
+from relmachine.kernel.control_rows import ControlRow, ObstructionRow, ResolutionRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState, initial_state
+from relmachine.kernel.turn import Turn
 from relmachine.kernel.verdicts import Refused, Repeated
 from relmachine.machine.plan import Plan
 

@@ -29,7 +29,8 @@ _Amount = Annotated[float, Field(ge=0, lt=_COUNT_MAX, allow_inf_nan=False)]
 
 
 class Cancel(Record):
-    """Nothing changes the thread's history any more. With `request`, only the run of the step at that sequence ends."""
+    """Nothing changes the thread's history any more. With `request`, only the run of the step at that sequence ends, or
+    never begins."""
 
     reason: _Reason
     request: Annotated[int, Field(ge=1, lt=2**63)] | None = None
@@ -51,19 +52,21 @@ class CloseThread(Record):
     reason: _Reason
 
 
-class Budget(Record):
+class SetBudget(Record):
     """What the runs of the thread may still spend, from here on; a member that is not given has no bound."""
 
     tokens: _Count | None = None
     cost: _Amount | None = None
     """In the currency of the model's prices."""
     wall_seconds: _Amount | None = None
+    solver_seconds: _Amount | None = None
+    """Of the tools that answer from the machine (`docs/agents.md`)."""
     tool_calls: _Count | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Budget:
-        if self.tokens is self.cost is self.wall_seconds is self.tool_calls is None:
-            raise ValueError("give at least one of tokens, cost, wall_seconds, tool_calls")
+    def _says_something(self) -> SetBudget:
+        if all(getattr(self, name) is None for name in SetBudget.model_fields):
+            raise ValueError(f"give at least one of {', '.join(SetBudget.model_fields)}")
         return self
 
 
@@ -72,7 +75,7 @@ LANE: dict[str, type[Record]] = {
     PAUSE: Pause,
     RESUME: Resume,
     CLOSE_LANE: CloseThread,
-    BUDGET: Budget,
+    BUDGET: SetBudget,
 }
 """The records by CloudEvents type."""
 
@@ -86,7 +89,7 @@ def policy_step(record: str) -> str:
 class Asked:
     """A lane record that the gates have seen. `sequence` is that in the control stream; `refusal` is the JSON text of
     why a gate refused it, empty when none did. `label`, `head` and `state` are those of the thread before its first
-    step, for one that nothing was decided on yet.
+    step, for one that nothing was decided on yet. `astray` says that the step whose run it cancels was never published.
     """
 
     thread: str
@@ -99,6 +102,7 @@ class Asked:
     label: str
     head: str
     state: str
+    astray: bool = False
 
 
 class Effect(NamedTuple):
@@ -119,3 +123,26 @@ class Effect(NamedTuple):
     evidence: str
     outcome: str
     refusal: str
+
+
+class Foretold(NamedTuple):
+    """An effect that an earlier store had: it takes hold where the thread's cursor comes to `at_seq`.
+
+    `place` numbers the effects of a thread in the order in which they took hold. `begun` says whether the thread had
+    begun by then; `label`, `head` and `state` are those of the thread before its first step.
+    """
+
+    thread: str
+    place: int
+    control_seq: int
+    record: str
+    step_key: str
+    at_seq: int
+    payload: str
+    evidence: str
+    outcome: str
+    refusal: str
+    begun: bool
+    label: str
+    head: str
+    state: str

@@ -8,9 +8,9 @@ from typing import Literal
 
 import orjson
 
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.lifecycle import ABORTED, REFUSED
-from relmachine.kernel.proposal import OutboxRow, ReceiptRow, RejectionRow, TransitionRow
+from relmachine.kernel.outcome_rows import OutboxRow, ReceiptRow, RejectionRow, TransitionRow
 from relmachine.kernel.verdicts import GateName, Refusal, Refused, Repeated
 
 WITNESS_CHARACTERS_MAX = 1000

@@ -1,4 +1,4 @@
-"""The life of a step, of its run and of a node: moves that the tables do not list are refused.
+"""The life of a step, of its run and of a node: moves that the tables do not list are refused; which row a message has.
 
 The tables are in `transitions`, and `lifecycle.toml` is what they are written from.
 """
@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.control import CLOSE, RECORDS
 from relmachine.kernel.transitions import (
     NODE_MOVES,
     RUN_MOVES,
@@ -17,6 +18,7 @@ from relmachine.kernel.transitions import (
     STEP_LAST,
     STEP_MOVES,
     NodePhase,
+    RecordName,
     RunPhase,
     StepPhase,
 )
@@ -44,6 +46,13 @@ def path(*phases: StepPhase) -> str:
     for now, to in pairwise(phases):
         _moved("step", STEP_MOVES, now, to)
     return ">".join(phases)
+
+
+def turn_name(step: str) -> RecordName:
+    """The row of the tables for a message with the step token `step`, which has a turn."""
+    if step not in RECORDS:
+        return RecordName.STEP
+    return RecordName.CLOSE_INTO if step == CLOSE else RecordName(step.removeprefix("_"))
 
 
 def _moved(what: str, moves: Mapping[_Phase, frozenset[_Phase]], now: _Phase, to: _Phase) -> _Phase:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from relmachine.algebra.reducers import parse
-from relmachine.kernel.advance import Contributions
+from relmachine.kernel.candidate import Contributions
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import StepPlan
 

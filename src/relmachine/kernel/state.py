@@ -26,8 +26,10 @@ class ThreadState:
     to its last event; `frontier` masks the steps whose last event is maximal. `values` holds the canonical JSON text
     of every `once` field written; `section` is the accumulator of the section's set digest. `closed` names the thread
     that it was merged into; nothing more is admitted then. `stopped` and `paused` come from the control lane and not
-    from the history: which record stopped it (a cancellation before a closing), and whether its turns wait. `waiting`
-    maps the sequence of each step that is held to its step's number; there are at most `Limits.held_per_thread_max`.
+    from the history: which record stopped it (a cancellation before a closing), and whether its turns wait; so does
+    `until`: where the thread was told something when an earlier store had come to it, so that a turn ends there, and 0
+    where there is no such place. `waiting` maps the sequence of each step that is held to its step's number; there are
+    at most `Limits.held_per_thread_max`.
     """
 
     thread: str
@@ -48,6 +50,7 @@ class ThreadState:
     waiting: Mapping[int, int] = ()  # pyright: ignore[reportAssignmentType]
     stopped: str = ""
     paused: bool = False
+    until: int = 0
 
     @property
     def alive(self) -> int:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-import orjson
-
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.advance import Contributions
 from relmachine.kernel.answer import Answer
+from relmachine.kernel.candidate import Candidate, Contributions
+from relmachine.kernel.following import check_follow_ups
 from relmachine.machine.plan import FieldPlan, Plan, StepPlan
 from relmachine.machine.values import text_value, value_text
 
 
-def told(plan: Plan, step: StepPlan, answer: Answer) -> Contributions:
-    """The contributions of the answer, by field.
+def told(plan: Plan, candidate: Candidate, answer: Answer) -> Contributions:
+    """The contributions of the answer to `candidate`, by field.
 
     Errors: `output_invalid` for a field that the step does not write, a text that is not the canonical one of a value
-    of the field's type, a step proposed that is none of its targets, a payload that is no JSON object.
+    of the field's type, a step proposed that is none of its targets; `limit_exceeded` for more steps than it may
+    propose.
     """
+    step = plan.steps[plan.step_index[candidate.step]]
     for name, text in answer.contributions.items():
         if name not in step.writes:
             raise _invalid(step, f"writes {name!r} without declaring it", field=name)
@@ -27,8 +26,7 @@ def told(plan: Plan, step: StepPlan, answer: Answer) -> Contributions:
     for item in answer.follow_ups:
         if item.step not in step.targets:
             raise _invalid(step, f"proposes {item.step!r}, which is none of its targets", target=item.step)
-        if not _is_object(item.data):
-            raise _invalid(step, f"proposes {item.step!r} with a payload that is no object", target=item.step)
+    check_follow_ups(candidate, len(answer.follow_ups))
     return tuple(sorted(answer.contributions.items()))
 
 
@@ -36,13 +34,6 @@ def _canonical(field: FieldPlan, text: str) -> bool:
     try:
         return value_text(field, text_value(field, text)) == text
     except (RelmError, ValueError, TypeError):
-        return False
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(cast(object, orjson.loads(text)), dict)
-    except orjson.JSONDecodeError:
         return False
 
 

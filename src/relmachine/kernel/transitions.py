@@ -72,16 +72,17 @@ class Standing(StrEnum):
 
 
 class RecordName(StrEnum):
-    """What comes to a thread: steps, and control records by their tokens."""
+    """What comes to a thread: records of the control lane, steps, and records that have a turn."""
 
-    STEP = "step"
     CANCEL = "cancel"
     PAUSE = "pause"
     RESUME = "resume"
     CLOSE = "close"
     BUDGET = "budget"
+    STEP = "step"
     FORK = "fork"
     MERGE = "merge"
+    CLOSE_INTO = "close_into"
     RESOLVE = "resolve"
     ANSWER = "answer"
     RELEASE = "release"
@@ -93,6 +94,7 @@ class Does(StrEnum):
     APPLIED = "applied"
     REFUSED = "refused"
     NO_EFFECT = "no_effect"
+    WAITS = "waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +196,15 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
     {
         Standing.OPEN: MappingProxyType(
             {
-                RecordName.STEP: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.CANCEL: Effect(Does.APPLIED, None, Standing.CANCELLED),
                 RecordName.PAUSE: Effect(Does.APPLIED, None, Standing.PAUSED),
                 RecordName.RESUME: Effect(Does.NO_EFFECT, None, Standing.OPEN),
                 RecordName.CLOSE: Effect(Does.APPLIED, None, Standing.CLOSED),
                 RecordName.BUDGET: Effect(Does.APPLIED, None, Standing.OPEN),
+                RecordName.STEP: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.FORK: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.MERGE: Effect(Does.APPLIED, None, Standing.OPEN),
+                RecordName.CLOSE_INTO: Effect(Does.APPLIED, None, Standing.CLOSED),
                 RecordName.RESOLVE: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.ANSWER: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.RELEASE: Effect(Does.APPLIED, None, Standing.OPEN),
@@ -209,29 +212,31 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
         ),
         Standing.PAUSED: MappingProxyType(
             {
-                RecordName.STEP: Effect(Does.REFUSED, Code.THREAD_PAUSED, Standing.PAUSED),
                 RecordName.CANCEL: Effect(Does.APPLIED, None, Standing.CANCELLED),
                 RecordName.PAUSE: Effect(Does.NO_EFFECT, None, Standing.PAUSED),
                 RecordName.RESUME: Effect(Does.APPLIED, None, Standing.OPEN),
                 RecordName.CLOSE: Effect(Does.APPLIED, None, Standing.CLOSED),
                 RecordName.BUDGET: Effect(Does.APPLIED, None, Standing.PAUSED),
-                RecordName.FORK: Effect(Does.REFUSED, Code.THREAD_NOT_NEW, Standing.PAUSED),
-                RecordName.MERGE: Effect(Does.REFUSED, Code.THREAD_PAUSED, Standing.PAUSED),
-                RecordName.RESOLVE: Effect(Does.APPLIED, None, Standing.PAUSED),
-                RecordName.ANSWER: Effect(Does.APPLIED, None, Standing.PAUSED),
-                RecordName.RELEASE: Effect(Does.APPLIED, None, Standing.PAUSED),
+                RecordName.STEP: Effect(Does.WAITS, None, Standing.PAUSED),
+                RecordName.FORK: Effect(Does.WAITS, None, Standing.PAUSED),
+                RecordName.MERGE: Effect(Does.WAITS, None, Standing.PAUSED),
+                RecordName.CLOSE_INTO: Effect(Does.WAITS, None, Standing.PAUSED),
+                RecordName.RESOLVE: Effect(Does.WAITS, None, Standing.PAUSED),
+                RecordName.ANSWER: Effect(Does.WAITS, None, Standing.PAUSED),
+                RecordName.RELEASE: Effect(Does.WAITS, None, Standing.PAUSED),
             }
         ),
         Standing.CANCELLED: MappingProxyType(
             {
-                RecordName.STEP: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.CANCEL: Effect(Does.NO_EFFECT, None, Standing.CANCELLED),
-                RecordName.PAUSE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
-                RecordName.RESUME: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
-                RecordName.CLOSE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
-                RecordName.BUDGET: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
-                RecordName.FORK: Effect(Does.REFUSED, Code.THREAD_NOT_NEW, Standing.CANCELLED),
+                RecordName.PAUSE: Effect(Does.NO_EFFECT, None, Standing.CANCELLED),
+                RecordName.RESUME: Effect(Does.NO_EFFECT, None, Standing.CANCELLED),
+                RecordName.CLOSE: Effect(Does.NO_EFFECT, None, Standing.CANCELLED),
+                RecordName.BUDGET: Effect(Does.NO_EFFECT, None, Standing.CANCELLED),
+                RecordName.STEP: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
+                RecordName.FORK: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.MERGE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
+                RecordName.CLOSE_INTO: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.RESOLVE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.ANSWER: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
                 RecordName.RELEASE: Effect(Does.REFUSED, Code.THREAD_CANCELLED, Standing.CANCELLED),
@@ -239,14 +244,15 @@ EFFECTS: Mapping[Standing, Mapping[RecordName, Effect]] = MappingProxyType(
         ),
         Standing.CLOSED: MappingProxyType(
             {
+                RecordName.CANCEL: Effect(Does.APPLIED, None, Standing.CANCELLED),
+                RecordName.PAUSE: Effect(Does.NO_EFFECT, None, Standing.CLOSED),
+                RecordName.RESUME: Effect(Does.NO_EFFECT, None, Standing.CLOSED),
+                RecordName.CLOSE: Effect(Does.NO_EFFECT, None, Standing.CLOSED),
+                RecordName.BUDGET: Effect(Does.NO_EFFECT, None, Standing.CLOSED),
                 RecordName.STEP: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
-                RecordName.CANCEL: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
-                RecordName.PAUSE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
-                RecordName.RESUME: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
-                RecordName.CLOSE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
-                RecordName.BUDGET: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.FORK: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.MERGE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
+                RecordName.CLOSE_INTO: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.RESOLVE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.ANSWER: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),
                 RecordName.RELEASE: Effect(Does.REFUSED, Code.THREAD_CLOSED, Standing.CLOSED),

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from relmachine.errors import Code
 from relmachine.kernel.answer import FollowUp
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate, Contributions
 
 
 class GateName(StrEnum):
@@ -32,12 +32,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A step that passed every gate, with its contributions as (field, canonical JSON of the value), by field, and the
-    steps that it proposes for its thread.
-    """
+    """A step that passed every gate, with its contributions and the steps that it proposes for its thread."""
 
     candidate: Candidate
-    contributions: tuple[tuple[str, str], ...]
+    contributions: Contributions
     follow_ups: tuple[FollowUp, ...] = ()
 
 

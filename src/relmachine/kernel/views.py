@@ -14,6 +14,7 @@ from relmachine.kernel.standing import effective
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.plan import Plan, StepPlan
+from relmachine.machine.runs import ASSERTED_TOOLS
 from relmachine.machine.view import View, visible_claims
 
 Folds = Mapping[str, FieldFold]
@@ -34,10 +35,15 @@ def seen(plan: Plan, step: StepPlan, values: Mapping[str, object], effective_cla
     return View(step.name, step.read_fields, values, claims, frozenset(plan.claim_names(visible & effective_claims)))
 
 
-def view_digest(view: View) -> str:
-    """Digest of all that the view tells."""
-    values = {name: view[name] for name in view}
-    return digest("view", canonical_text({"values": values, "effective": sorted(view.claims_effective)}))
+def view_digest(plan: Plan, step: StepPlan, state: ThreadState, view: View) -> str:
+    """Digest of all that the view of `step` on `state` tells, and of what its tools look at beside it."""
+    told: dict[str, object] = {
+        "values": {name: view[name] for name in view},
+        "effective": sorted(view.claims_effective),
+    }
+    if step.run is not None and not ASSERTED_TOOLS.isdisjoint(step.run.own_tools):
+        told["asserted"] = list(plan.claim_names(visible_claims(plan, step) & state.asserted))
+    return digest("view", canonical_text(told))
 
 
 @lru_cache(maxsize=1024)

@@ -20,11 +20,15 @@ class Durable(TypedDict, total=False):
 
 
 class Carried(Durable, total=False):
-    """What a step that asks a model is given. `tools` are handles, or names of the tools that every agent may have."""
+    """What a step that asks a model is given. `tools` are handles, or names of the tools that every agent may have.
+
+    `fallback` is a model that goes on for one that fails, `fallback_closure` a function that answers when all fail.
+    """
 
     output: type[BaseModel]
     model: str
     fallback: str
+    fallback_closure: Callable[..., object]
     tools: Sequence[Tool | str]
     instructions: str
     budget: Budget
@@ -57,6 +61,7 @@ def run_plan(
     return RunPlan(
         model=model,
         fallback=asked.get("fallback"),
+        fallback_closure=asked.get("fallback_closure"),
         output=None if coroutine or model is None else asked.get("output") or _output(kind, asked),
         members=members,
         tools=tuple(tool for tool in tools if isinstance(tool, Tool)),

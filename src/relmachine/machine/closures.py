@@ -37,7 +37,7 @@ def complaint(closure: Callable[..., object], *, has_payload: bool, awaits: bool
     if inspect.isgeneratorfunction(closure) or inspect.isasyncgenfunction(closure):
         return "let it return one answer: it is a generator"
     if inspect.iscoroutinefunction(closure) and not awaits:
-        return "make it a plain function: a Process is deterministic and awaits nothing"
+        return "make it a plain function, which is deterministic and awaits nothing"
     run = inspect.iscoroutinefunction(closure)
     try:
         inspect.signature(closure).bind(*((None, None, None) if run else (None, None)))

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from relmachine.algebra.identity import digest
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.declaration import Declaration, StepDeclaration
-from relmachine.machine.footprint import Dependence, derive, mask_rows, rests_on
+from relmachine.machine.dependence import Dependence, derive, mask_rows
+from relmachine.machine.footprint import rests_on
 from relmachine.machine.payload import normal_schema, payload_model
 from relmachine.machine.plan import HOLD_SECONDS, ClaimPlan, FieldPlan, Kind, Plan, StepPlan
 

@@ -22,13 +22,13 @@ from relmachine.machine.laws_of_names import (
     references_known,
 )
 from relmachine.machine.laws_of_own import own_laws_sound
-from relmachine.machine.laws_of_runs import budget_sound, closures_run
+from relmachine.machine.laws_of_runs import budget_sound, closures_run, confirmation_computed
 from relmachine.machine.laws_of_tables import tables_lawful
 from relmachine.machine.laws_of_values import members_fit, payload_closed, reducer_fits
 from relmachine.machine.laws_of_waiting import deferral_sound
 from relmachine.machine.report import Finding, Law, LawVerdict, Report, Verdict
 
-_WARNINGS = frozenset((Law.CONFIRMATION_APART,))
+_WARNINGS = frozenset((Law.CONFIRMATION_APART, Law.CONFIRMATION_COMPUTED))
 
 _CHECKS: Mapping[Law, Callable[[Declaration], Iterator[Finding]]] = {
     Law.NAMES_VALID: names_valid,
@@ -51,6 +51,7 @@ _CHECKS: Mapping[Law, Callable[[Declaration], Iterator[Finding]]] = {
     Law.OWN_LAWS_SOUND: own_laws_sound,
     Law.INGEST_KNOWN: ingest_known,
     Law.CONFIRMATION_APART: confirmation_apart,
+    Law.CONFIRMATION_COMPUTED: confirmation_computed,
 }
 
 

@@ -11,7 +11,8 @@ from relmachine.algebra.nuclei import commutation_violation
 from relmachine.algebra.posets import Poset
 from relmachine.machine.compile import stability
 from relmachine.machine.declaration import Claim, Declaration, StepDeclaration
-from relmachine.machine.footprint import footprints, reasons, rests_on
+from relmachine.machine.dependence import reasons
+from relmachine.machine.footprint import footprints, rests_on
 from relmachine.machine.plan import Kind
 from relmachine.machine.report import Finding
 

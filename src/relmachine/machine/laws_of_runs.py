@@ -48,6 +48,20 @@ def budget_sound(declaration: Declaration) -> Iterator[Finding]:
             yield Finding(sentence, {"budget": name, "given": str(amount)})
 
 
+def confirmation_computed(declaration: Declaration) -> Iterator[Finding]:
+    """What a recorded Process asserts settles on the word of whoever publishes it: here a model would."""
+    for step in declaration.steps.values():
+        if step.run is None or step.run.model is None:
+            continue
+        for target in (declaration.steps[name] for name in step.targets if name in declaration.steps):
+            if target.kind is Kind.PROCESS and target.closure is None and target.asserts:
+                sentence = (
+                    f"{step.name!r} asks a model and may propose {target.name!r}, whose claims would settle on the "
+                    "model's word: let a function compute it, from what the model does not write"
+                )
+                yield Finding(sentence, {"step": step.name, "target": target.name, "claims": sorted(target.asserts)})
+
+
 def _targets(declaration: Declaration, step: StepDeclaration) -> Iterator[Finding]:
     if step.kind is Kind.PROCEDURE and not step.targets:
         sentence = f"procedure {step.name!r} decides on nothing: give it `targets`, the steps that it may propose"
@@ -72,6 +86,9 @@ def _bounds(step: StepDeclaration, run: RunPlan) -> Iterator[Finding]:
 
 
 def _asks(declaration: Declaration, step: StepDeclaration, run: RunPlan) -> Iterator[Finding]:
+    what = run.fallback_closure and complaint(run.fallback_closure, has_payload=True)
+    if what:
+        yield Finding(f"fallback closure of step {step.name!r}: {what}", {"step": step.name})
     if step.kind is Kind.PROCESS and run.model is not None:
         sentence = f"process {step.name!r} asks a model: make it a derivation, whose claims stay open"
         yield Finding(sentence, {"step": step.name, "model": run.model})

@@ -6,74 +6,21 @@ broken machine: `check` reports everything that is wrong, and `plan` refuses.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypedDict, TypeVar, Unpack, cast
-
-from pydantic import BaseModel
+from typing import Unpack
 
 from relmachine.errors import Code, RelmError
-from relmachine.machine.carried import Carried, Durable, run_plan
-from relmachine.machine.closures import payload_annotation
 from relmachine.machine.compile import compile_plan, laws_digest
-from relmachine.machine.declaration import (
-    Claim,
-    Declaration,
-    Field,
-    FieldTypeName,
-    Ingest,
-    Member,
-    OnMissing,
-    ReducerName,
-    StepDeclaration,
-    names_of,
-)
+from relmachine.machine.declaration import Claim, Declaration, Field, FieldTypeName, Ingest, ReducerName
 from relmachine.machine.declaration import claim as make_claim
 from relmachine.machine.declaration import field as make_field
+from relmachine.machine.declaring import Judged, declare_step, decorator, kind_named
+from relmachine.machine.given import Asking, Claims, Computing, KindName, Payload, ToolBounds, Touches
 from relmachine.machine.laws import check
 from relmachine.machine.own_law import parse_own_law
 from relmachine.machine.plan import FieldType, Kind, Plan, Reducer
-from relmachine.machine.report import Law, Report
+from relmachine.machine.report import Report
 from relmachine.machine.runs import ThreadBudget, Tool
-
-Claims = Sequence[Claim | str]
-Writes = Mapping[Field, str] | Mapping[str, str] | Sequence[Field | str]
-Payload = type[BaseModel] | Sequence[Member]
-KindName = Literal["process", "derivation", "procedure", "inquiry"]
-Judged = TypeVar("Judged", bound=Callable[..., object])
-
-
-class Touches(TypedDict, total=False):
-    """What a step touches, by handle or by name. `writes` maps fields to payload members where it is recorded.
-
-    `on_missing` says what becomes of it while what it needs is not effective: "refuse", which is what is done without
-    it, or "defer", which holds it for at most `hold_seconds` (`docs/deferred.md`).
-    """
-
-    asserts: Claims
-    contests: Claims
-    vetoes: Claims
-    reads: Sequence[Claim | Field | str]
-    writes: Writes
-    on_missing: OnMissing
-    hold_seconds: float | None
-
-
-class Computing(Touches, Durable, total=False):
-    """What a Process is given."""
-
-
-class Asking(Touches, Carried, total=False):
-    """What a step that asks a model is given."""
-
-
-class ToolBounds(TypedDict, total=False):
-    """Bounds of a tool; see `machine.runs.Tool`."""
-
-    trusted: bool
-    seconds: float
-    memory_bytes: int
-    output_bytes: int
 
 
 class Machine:
@@ -135,7 +82,7 @@ class Machine:
         Without a model the payload is built: the members that `writes` names, with their fields' types and optional,
         and the members of `payload`. Errors: `machine_invalid` for an unknown kind.
         """
-        self._declare(name, _kind(name, kind), payload, None, touches)
+        declare_step(self.declaration, name, kind_named(name, kind), payload, None, touches)
 
     def independent(self, one: str, other: str) -> None:
         """State the belief that two step types commute; `check` tests it against the footprints."""
@@ -203,7 +150,7 @@ class Machine:
         deterministic, and sees nothing but its arguments. The step is called `name`, or as the function is. A `durable`
         one runs outside its turn, for as long as its budget lets it.
         """
-        return self._decorator(Kind.PROCESS, name, given)
+        return decorator(self.declaration, Kind.PROCESS, name, given)
 
     def derivation(self, *, name: str | None = None, **given: Unpack[Asking]) -> Callable[[Judged], Judged]:
         """Declare a Derivation. Over a payload model it is a recorded judgement. Over a function a model judges: the
@@ -212,7 +159,7 @@ class Machine:
 
         A coroutine function `(payload, view, run)` asks for itself (`docs/agents.md`) and returns a `Section`.
         """
-        return self._decorator(Kind.DERIVATION, name, given)
+        return decorator(self.declaration, Kind.DERIVATION, name, given)
 
     def procedure(self, *, name: str | None = None, **given: Unpack[Asking]) -> Callable[[Judged], Judged]:
         """Declare a Procedure, which decides on what comes next: one or more of its `targets`.
@@ -221,79 +168,8 @@ class Machine:
         `model` the function returns the prompt, and the model chooses among the targets. Over a payload model it is a
         recorded decision.
         """
-        return self._decorator(Kind.PROCEDURE, name, given)
+        return decorator(self.declaration, Kind.PROCEDURE, name, given)
 
     def inquiry(self, *, name: str | None = None, **given: Unpack[Asking]) -> Callable[[Judged], Judged]:
         """Declare an Inquiry: as a Derivation, but open. Without `output` the answer is text, its member `text`."""
-        return self._decorator(Kind.INQUIRY, name, given)
-
-    def _decorator(self, kind: Kind, name: str | None, given: Computing | Asking) -> Callable[[Judged], Judged]:
-        def declare(target: Judged) -> Judged:
-            step = name or target.__name__
-            model = _as_model(target)
-            if model is not None:
-                self._declare(step, kind, model, None, given)
-                return target
-            # A payload model may be local to the function that declares the machine.
-            frame = inspect.currentframe()
-            local = frame.f_back.f_locals if frame and frame.f_back else {}
-            self._declare(step, kind, payload_annotation(target, local), target, given)
-            return target
-
-        return declare
-
-    def _declare(
-        self,
-        name: str,
-        kind: Kind,
-        payload: Payload | None,
-        closure: Callable[..., object] | None,
-        touches: Touches | Computing | Asking,
-    ) -> None:
-        writes = touches.get("writes", ())
-        fields = names_of(tuple(writes))
-        pairs = _pairs(writes)
-        if closure is None and fields and not pairs:
-            sentence = f"step {name!r} is recorded: map each field it writes to the payload member that holds the value"
-            self.declaration.note(Law.MEMBERS_FIT, sentence, step=name, fields=list(fields))
-        run = None if closure is None else run_plan(kind, closure, touches, pairs)
-        if closure is not None and pairs and (run is None or run.output is None):
-            sentence = f"step {name!r} computes what it writes: list the fields, and leave the payload members out"
-            self.declaration.note(Law.CLOSURES_RUN, sentence, step=name, fields=list(fields))
-        self.declaration.add(
-            StepDeclaration(
-                name=name,
-                kind=kind,
-                asserts=names_of(touches.get("asserts", ())),
-                contests=names_of(touches.get("contests", ())),
-                vetoes=names_of(touches.get("vetoes", ())),
-                reads=names_of(touches.get("reads", ())),
-                writes=fields,
-                recorded=pairs if closure is None else (),
-                payload=payload if payload is None or isinstance(payload, type) else tuple(payload),
-                closure=closure,
-                run=run,
-                targets=tuple(cast(Durable, touches).get("targets", ())),
-                on_missing=touches.get("on_missing", "refuse"),
-                hold_seconds=touches.get("hold_seconds"),
-            )
-        )
-
-
-def _as_model(target: object) -> type[BaseModel] | None:
-    return target if isinstance(target, type) and issubclass(target, BaseModel) else None
-
-
-def _pairs(writes: Writes) -> tuple[tuple[str, str], ...]:
-    """Field and payload member, where `writes` says so."""
-    if not isinstance(writes, Mapping):
-        return ()
-    found = {item if isinstance(item, str) else item.name: member for item, member in writes.items()}
-    return tuple(sorted(found.items()))
-
-
-def _kind(step: str, given: str) -> Kind:
-    if given in list(Kind):
-        return Kind(given)
-    sentence = f"step {step!r}: the kind is one of {', '.join(Kind)}"
-    raise RelmError(Code.MACHINE_INVALID, sentence, step=step, kind=given)
+        return decorator(self.declaration, Kind.INQUIRY, name, given)

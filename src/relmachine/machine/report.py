@@ -31,6 +31,7 @@ class Law(StrEnum):
     OWN_LAWS_SOUND = "own_laws_sound"
     INGEST_KNOWN = "ingest_known"
     CONFIRMATION_APART = "confirmation_apart"
+    CONFIRMATION_COMPUTED = "confirmation_computed"
 
     @property
     def meaning(self) -> str:
@@ -60,6 +61,7 @@ _MEANING: Mapping[Law, str] = {
     Law.OWN_LAWS_SOUND: "each law of the author's own says what it guards and reads, and speaks of nothing else",
     Law.INGEST_KNOWN: "the log mapping names steps and source attributes that can exist",
     Law.CONFIRMATION_APART: "a Process does not assert a claim that another kind asserts too",
+    Law.CONFIRMATION_COMPUTED: "a step that asks a model proposes no recorded Process that asserts a claim",
 }
 
 

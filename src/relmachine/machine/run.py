@@ -17,7 +17,8 @@ Output = TypeVar("Output", bound="BaseModel")
 class Run(Protocol):
     """One run. When its budget is spent, or a model fails for good, it ends where it is: no closure goes on then.
 
-    Calls are taken one after the other, in the order in which they are made; gathering them gains nothing.
+    One call at a time, from the closure's own thread: a closure that makes another before it has waited for one, as
+    `asyncio.gather` does, or that lets go of one, as a time-out does, ends its run with `closure_failed`.
     """
 
     @overload

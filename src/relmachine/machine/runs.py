@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 OWN_TOOLS = ("normalize", "saturate", "transfer", "settled", "publish")
 """Tools that every agent may be given by name: they answer from the machine and from the step's view."""
 
+ASSERTED_TOOLS = frozenset(("saturate", "transfer"))
+"""Those of them that look at what was ever asserted, what was taken back too, of the claims that the step may see."""
+
 DEFAULT_MODEL = "default"
 """Name of the model of a step that names none; the node binds it."""
 
@@ -21,10 +24,13 @@ class Budget:
     """What one run may spend before it ends with reason `budget`, and the caps of its loop.
 
     `passes` is the cap of the loop, `repeats` how often in a row a pass may leave the state as it was, `failures` how
-    often in a row what a model gave may be invalid. `cost` is in US dollars; None sets no bound.
+    often in a row what a model gave may be invalid. `cost` is in US dollars; None sets no bound. `solver_seconds` are
+    for the tools that answer from the machine (`OWN_TOOLS`) together, and of CPU for each law of the author's own that
+    judges the answer.
     """
 
     wall_seconds: float = 120.0
+    solver_seconds: float = 5.0
     tokens: int = 100_000
     cost: float | None = None
     tool_calls: int = 32
@@ -41,6 +47,7 @@ class ThreadBudget:
     cost: float | None = None
     tool_calls: int | None = None
     wall_seconds: float | None = None
+    solver_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +72,13 @@ class RunPlan:
     With a `model`, a plain closure gives the prompt, and the model's answer is an `output`, whose members go to fields
     as `members` (field, member) says; the member `goto` of a procedure's output names the step that it proposes.
     `model` and `fallback` are names that the node binds, or model strings with a colon in them. A coroutine function
-    gets the run itself, and returns what any closure does. `durable` runs survive a crash of their node.
+    gets the run itself, and returns what any closure does. `durable` runs survive a crash of their node. Where models
+    give nothing, or what they may spend is spent, `fallback_closure` answers: a plain function of payload and view.
     """
 
     model: str | None
     fallback: str | None = None
+    fallback_closure: Callable[..., object] | None = None
     output: type[BaseModel] | None = None
     members: tuple[tuple[str, str], ...] = ()
     tools: tuple[Tool, ...] = ()

@@ -14,8 +14,9 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.hosts.repetition import recall
+from relmachine.kernel.candidate import UNKNOWN_STEP_TOKEN, Candidate, Message
 from relmachine.kernel.control import ANSWER, CLOSE, MERGE, RECORDS, RELEASE
-from relmachine.kernel.envelope import UNKNOWN_STEP_TOKEN, Candidate, Message
+from relmachine.kernel.follow_ups import FOLLOW_UP_SOURCE
 from relmachine.kernel.thread_token import check_thread
 from relmachine.kernel.verdicts import GateName, Refusal, Refused
 from relmachine.node.door import RETRY_SECONDS, Door
@@ -58,8 +59,8 @@ class Interface:
             place: item for place, item in enumerate(shaped) if isinstance(item, Refused)
         }
         for place, item in enumerate(shaped):
-            if isinstance(item, Candidate) and item.step in _NODES_SAY:
-                answers[place] = _not_for_clients(item)
+            if isinstance(item, Candidate) and (no := _not_for_clients(item)) is not None:
+                answers[place] = no
         await self._deny(shaped, answers)
         await self._recall(thread, shaped, answers)
         left = [place for place in range(len(bodies)) if place not in answers]
@@ -200,9 +201,15 @@ _NODES_SAY = {
 """Control records that nobody publishes through the interface, and what to do instead."""
 
 
-def _not_for_clients(candidate: Candidate) -> Refused:
-    code, sentence = _NODES_SAY[candidate.step]
-    return Refused(candidate, Refusal(code, GateName.LAWS, sentence))
+def _not_for_clients(candidate: Candidate) -> Refused | None:
+    if candidate.step in _NODES_SAY:
+        code, sentence = _NODES_SAY[candidate.step]
+        return Refused(candidate, Refusal(code, GateName.LAWS, sentence))
+    source: str = orjson.loads(candidate.step_key)[0]
+    if source != FOLLOW_UP_SOURCE:
+        return None
+    sentence = f"choose another source: steps that others proposed come from {source!r}, and nodes publish them"
+    return Refused(candidate, Refusal(Code.ENVELOPE_INVALID, GateName.SHAPE, sentence, {"source": source}))
 
 
 def _final(outcome: Mapping[str, object] | None) -> bool:

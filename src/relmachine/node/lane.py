@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,23 +13,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from relmachine.gates.lane_shape import LaneShape
-from relmachine.hosts.lane import ControlLane, Listener, SentListener
+from relmachine.hosts.lane import ControlLane
+from relmachine.hosts.lane_heard import Listener
+from relmachine.hosts.lane_telling import SentListener
+from relmachine.node.switching import switching_fast
 from relmachine.stream.lane import LaneStream
 
 if TYPE_CHECKING:
     from relmachine.gates.port import PolicyGate
     from relmachine.kernel.lane import Effect
     from relmachine.kernel.limits import Limits
-    from relmachine.kernel.proposal import OutboxRow
+    from relmachine.kernel.outcome_rows import OutboxRow
     from relmachine.kernel.verdicts import Refused
     from relmachine.machine.plan import Plan
     from relmachine.store.port import LaneStore
     from relmachine.stream.bounds import StreamBounds
     from relmachine.stream.topology import Topology
-
-SWITCH_SECONDS = 0.0005
-"""How long a thread of a node keeps the interpreter while another wants it. By default ten times as long, and every
-step of a control record would wait for that behind a node that has its hands full."""
 
 Opening = Callable[[], AbstractAsyncContextManager[ControlLane]]
 """How the lane comes about, in the loop in which it is to work."""
@@ -74,15 +72,17 @@ class LaneThread:
         self._ended: asyncio.Future[None] = self._home.create_future()
         self._thread: threading.Thread
         self._serving: Serving | None = None
+        self._takes = True
         self.url: str | None = None
         """Where the lane is served by itself."""
 
     @staticmethod
-    async def start(opening: Opening, serving: Serving | None = None) -> LaneThread:
-        """Open the lane in its thread and let it work; with `serving`, serve it there. Errors: those of both."""
-        sys.setswitchinterval(SWITCH_SECONDS)
+    async def start(opening: Opening, serving: Serving | None = None, *, takes: bool = True) -> LaneThread:
+        """Open the lane in its thread and let it work; with `serving`, serve it there. One that takes no records is not
+        in such a hurry for the interpreter. Errors: those of both.
+        """
         made = LaneThread()
-        made._serving = serving
+        made._serving, made._takes = serving, takes
         made._thread = threading.Thread(target=made._live, args=(opening,), name="control")
         made._thread.start()
         try:
@@ -120,7 +120,8 @@ class LaneThread:
         await asyncio.to_thread(self._thread.join)
 
     def _live(self, opening: Opening) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+        hurry = switching_fast() if self._takes else contextlib.nullcontext()
+        with hurry, asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             try:
                 runner.run(self._work(opening))
             except BaseException as error:

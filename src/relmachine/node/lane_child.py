@@ -23,6 +23,7 @@ from relmachine.node.http import build_control_app
 from relmachine.node.lane import lane_parts
 from relmachine.node.lane_told import LaneTold
 from relmachine.node.web import serving
+from relmachine.priority import raise_process
 from relmachine.store.declaration import load_plan
 from relmachine.store.file_order import FileOrder
 from relmachine.store.port import LaneStore
@@ -100,13 +101,13 @@ def main() -> int:
     """Read what is told, and be the lane. 1 when it could not be, said as one JSON object."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # its output is for its node
     told = LaneTold.model_validate_json(sys.stdin.buffer.readline())
+    if not raise_process():
+        _log.debug("the control lane has no priority", allow="nice")
     try:
         uvloop.run(work(told))
-    except RelmError as error:
+    except RelmError as error:  # one that has said where it serves is started again
+        _log.error("the control lane cannot go on", code=error.code, sentence=error.sentence)
         _say({"error": error.as_json()})
-        return 1
-    except BaseExceptionGroup as errors:  # what ended a part of the lane: the node starts it again
-        _log.error("the control lane cannot go on", errors=[repr(error) for error in errors.exceptions])
         return 1
     return 0
 

@@ -90,7 +90,7 @@ async def open_lane(
     def served(lane: ControlLane) -> contextlib.AbstractAsyncContextManager[str]:
         return serving(build_control_app(lane, plan, limits), settings.http_host, settings.control_port)
 
-    thread = await LaneThread.start(opening, served if settings.http and not apart else None)
+    thread = await LaneThread.start(opening, served if settings.http and not apart else None, takes=not apart)
     stack.push_async_callback(thread.close)
     if not apart:
         return LaneParts(thread, None)

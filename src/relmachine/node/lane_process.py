@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 from relmachine.errors import Code, RelmError
+from relmachine.node.supervision import RESTARTS_MAX, Restarts
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -29,8 +30,8 @@ START_SECONDS_MAX = 30.0
 END_SECONDS_MAX = 5.0
 """How long it may take to let go once its input has ended."""
 
-STARTS_MAX = 5
-"""How often a process that ends by itself is started again before the node gives up."""
+CHILD = ("-m", "relmachine.node.lane_child")
+"""What the interpreter is to run."""
 
 
 class LaneProcess:
@@ -56,20 +57,34 @@ class LaneProcess:
 
     async def ended(self) -> None:
         """Keep it running. Returns when it was closed; raises `unreachable` when it does not stay."""
-        for _ in range(STARTS_MAX):
-            assert self._process is not None, "it was started"
-            code = await self._process.wait()
+        restarts = Restarts()
+        while True:
+            process = self._process
+            code = None if process is None else await process.wait()
             if self._closing:
                 return
             _log.warning("the control lane ended, it is started again", code=code)
-            port = int(self.url.rpartition(":")[2])
-            self._told = self._told.model_copy(update={"port": port})
+            if not await restarts.again():
+                sentence = "the control lane does not stay: read the node's log"
+                raise RelmError(Code.UNREACHABLE, sentence, restarts_max=RESTARTS_MAX)
+            if not self._closing:
+                await self._relaunch()
+
+    async def _relaunch(self) -> None:
+        """Start it where it served; one that does not come up has ended."""
+        port = int(self.url.rpartition(":")[2])
+        self._told = self._told.model_copy(update={"port": port})
+        try:
             await self._launch()
-        raise RelmError(Code.UNREACHABLE, "the control lane does not stay: read the node's log", starts_max=STARTS_MAX)
+        except RelmError as error:
+            _log.warning("the control lane did not come up", code=error.code, sentence=error.sentence)
 
     async def close(self) -> None:
         """End it in order. May be called twice."""
         self._closing = True
+        await self._end()
+
+    async def _end(self) -> None:
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -86,8 +101,7 @@ class LaneProcess:
     async def _launch(self) -> None:
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "relmachine.node.lane_child",
+            *CHILD,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C at the terminal is for the node, which then ends this in order
@@ -102,8 +116,8 @@ class LaneProcess:
         except (TimeoutError, OSError):
             line = b""
         said = cast("dict[str, object]", orjson.loads(line)) if line else {}
-        if "url" not in said:
-            await self.close()
+        if "url" not in said or self._closing:
+            await self._end()
             raise _error(said)
         self.url = cast(str, said["url"])
 

@@ -16,8 +16,9 @@ from relmachine.machine import Machine
 from relmachine.machine.plan import Plan
 from relmachine.node.context import Context
 from relmachine.node.http import build_app
-from relmachine.node.parts import STORE_FILE, Parts, open_parts
+from relmachine.node.parts import Parts, open_parts
 from relmachine.node.settings import Settings
+from relmachine.node.store_opening import STORE_FILE
 from relmachine.node.web import serving
 from relmachine.observe.lag import LISTED, InHand, Lag, LagView
 from relmachine.observe.port import Accepted
@@ -51,11 +52,11 @@ class Node:
         async with contextlib.AsyncExitStack() as stack:
             parts = await open_parts(stack, machine, settings)
             node = cls(machine, settings, parts, machine_path)
-            parts.relay.start()
-            if parts.runner is not None:
-                await parts.runner.start()
+            parts.turns.relay.start()
+            if parts.turns.runner is not None:
+                await parts.turns.runner.start()
             parts.telemetry.start()
-            parts.vital.append(parts.dispatcher.start())
+            parts.vital.append(parts.turns.dispatcher.start())
             node._move(NodePhase.READY)
             if settings.http:
                 app = build_app(node, settings.limits)
@@ -79,7 +80,7 @@ class Node:
     @property
     def phase(self) -> NodePhase:
         """Where the node is in its life; WORKING while hints are unfinished."""
-        working = self._phase is NodePhase.READY and self._parts.dispatcher.unfinished
+        working = self._phase is NodePhase.READY and self._parts.turns.dispatcher.unfinished
         return NodePhase.WORKING if working else self._phase
 
     def _move(self, to: NodePhase) -> None:
@@ -116,6 +117,7 @@ class Node:
 
     def status(self) -> Mapping[str, object]:
         """See `NodeView.status`."""
+        turns = self._parts.turns
         return {
             "phase": str(self.phase),
             "machine": self._plan.machine,
@@ -123,16 +125,16 @@ class Node:
             "laws_digest": self._plan.laws_digest,
             "plan_digest": self._plan.digest,
             "store_id": self.store.store_id,
-            "hints_unfinished": self._parts.dispatcher.unfinished,
-            "threads_waiting": self._parts.local.waiting,
-            "turns_committed": self._parts.rounds.turns_committed,
-            "turns_stale": self._parts.rounds.turns_stale,
-            "turns_read_at_leader": self._parts.rounds.reading.at_leader,
-            "turns_read_nothing": self._parts.rounds.reading.in_vain,
-            "threads_paused": len(self._parts.pauses),
-            "threads_parked": self._parts.local.parked,
-            "turns_failed": self._parts.dispatcher.failures,
-            "feed_rows_waiting": self._parts.relay.waiting,
+            "hints_unfinished": turns.dispatcher.unfinished,
+            "threads_waiting": turns.local.waiting,
+            "turns_committed": turns.rounds.committing.committed,
+            "turns_stale": turns.rounds.committing.stale,
+            "turns_read_at_leader": turns.rounds.reading.at_leader,
+            "turns_read_nothing": turns.rounds.reading.in_vain,
+            "threads_paused": len(turns.pauses),
+            "threads_parked": turns.local.parked,
+            "turns_failed": turns.dispatcher.failures,
+            "feed_rows_waiting": turns.relay.waiting,
             "stream": self._parts.stream.status(),
             "undecided_steps": self._parts.interface.door.undecided,
             "publishers_deferred": self._parts.interface.door.deferred,
@@ -148,11 +150,11 @@ class Node:
         return Lag(self._in_hand(), lanes, await self._lag.of(threads) if threads else most)
 
     def _in_hand(self) -> InHand:
-        parts, door = self._parts, self._parts.interface.door
-        hints = parts.dispatcher.unfinished + parts.stream.hints.waiting
+        parts, turns, door = self._parts, self._parts.turns, self._parts.interface.door
+        hints = turns.dispatcher.unfinished + parts.stream.hints.waiting
         limit = self.settings.limits.undecided_steps_max
         shed = parts.telemetry.shed
-        return InHand(hints, parts.local.waiting, parts.relay.waiting, door.deferred, limit, shed)
+        return InHand(hints, turns.local.waiting, turns.relay.waiting, door.deferred, limit, shed)
 
     def entering(self) -> AbstractAsyncContextManager[None]:
         """See `NodeView.entering`."""

@@ -18,6 +18,7 @@ from relmachine.store.runs import Runs
 from relmachine.stream.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
+    from relmachine.hosts.telemetry import Telemetry
     from relmachine.kernel.detached import OpenRun
     from relmachine.kernel.limits import Limits
     from relmachine.machine.plan import Plan, StepPlan
@@ -35,7 +36,13 @@ class RunParts:
 
 
 def open_runs(
-    stack: contextlib.AsyncExitStack, plan: Plan, store: Store, stream: NatsStream, limits: Limits, settings: Settings
+    stack: contextlib.AsyncExitStack,
+    plan: Plan,
+    store: Store,
+    stream: NatsStream,
+    limits: Limits,
+    settings: Settings,
+    telemetry: Telemetry,
 ) -> RunParts:
     """The parts; `stack` closes them."""
     if not any(step.detached for step in plan.steps):
@@ -47,7 +54,7 @@ def open_runs(
 
     carrier = RunCarrier(plan, Models(plan.models, settings.node_models), ToolProcesses(), limits)
     views = RunViews(plan, HotValues(plan, store, limits.runs_in_flight_max))
-    attempts = Attempts(plan, limits, store, stream.reader, stream.publisher, views, carrier)
+    attempts = Attempts(plan, limits, store, stream.reader, stream.publisher, views, carrier, telemetry)
     others = Whereabouts(stream.connection, stream.topology, store.store_id) if settings.store_urls else None
     runner = Runner(Runs(store.deciding), attempts, limits, others, _places(plan, settings))
     stack.push_async_callback(runner.close)

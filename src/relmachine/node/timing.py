@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from relmachine.gates.port import ConstraintGate, LawCase, LawGate, OwnLawCase, OwnLawGate, PolicyGate
 from relmachine.gates.shape import ShapeGate
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.verdicts import Refusal, Refused
 

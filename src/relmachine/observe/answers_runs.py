@@ -28,6 +28,7 @@ class RunLine(Answer):
     tokens: int
     cost: float = Field(description="US dollars, as far as prices are known")
     seconds: float
+    solver_seconds: float = Field(description="Of them, those of the tools that answer from the machine")
 
 
 class Runs(Answer):

@@ -39,6 +39,9 @@ class ControlAsked(Asking):
     tokens: int | None = Field(default=None, description="Of budget: model tokens that may still be spent")
     cost: float | None = Field(default=None, description="Of budget: cost that may still be spent")
     wall_seconds: float | None = Field(default=None, description="Of budget: seconds that runs may still take")
+    solver_seconds: float | None = Field(
+        default=None, description="Of budget: seconds that tools which answer from the machine may still take"
+    )
     tool_calls: int | None = Field(default=None, description="Of budget: tool calls that may still be made")
 
     def payload(self) -> dict[str, object]:

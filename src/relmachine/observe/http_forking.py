@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.envelope import problems
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.problems import problems
 from relmachine.observe import forking
 from relmachine.observe.answers import Asked, RecordApplied, StepAccepted, StepRefused
 from relmachine.observe.answers_forking import Asking, ForkAsked, MergeAsked, Obstruction, Obstructions, ResolutionAsked

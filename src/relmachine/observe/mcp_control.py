@@ -38,6 +38,9 @@ def add_control(server: FastMCP, node: NodeView, limits: Limits) -> None:
         tokens: Annotated[int | None, Field(description="With budget: tokens of models")] = None,
         cost: Annotated[float | None, Field(description="With budget: US dollars")] = None,
         wall_seconds: Annotated[float | None, Field(description="With budget: seconds of runs")] = None,
+        solver_seconds: Annotated[
+            float | None, Field(description="With budget: seconds of tools that answer from the machine")
+        ] = None,
         tool_calls: Annotated[int | None, Field(description="With budget: calls of tools")] = None,
         *,
         id: Id = None,
@@ -49,7 +52,7 @@ def add_control(server: FastMCP, node: NodeView, limits: Limits) -> None:
         `cancel` (final): its history stays as it is, running model calls end; with `request`, only the run of the step
         at that sequence ends. `pause` and `resume`: its steps wait. `close` (final): it takes no more steps. These need
         a `reason`, `resume` none. `budget`: what its runs may still spend (`tokens`, `cost`, `wall_seconds`,
-        `tool_calls`).
+        `solver_seconds`, `tool_calls`).
         """
         asked = ControlAsked(
             record=record,
@@ -58,6 +61,7 @@ def add_control(server: FastMCP, node: NodeView, limits: Limits) -> None:
             tokens=tokens,
             cost=cost,
             wall_seconds=wall_seconds,
+            solver_seconds=solver_seconds,
             tool_calls=tool_calls,
         )
         asker = Asker(source, id, principal)

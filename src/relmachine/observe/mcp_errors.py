@@ -15,7 +15,7 @@ from fastmcp.tools.base import ToolResult
 from mcp_types import CallToolRequestParams
 
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.envelope import problems
+from relmachine.kernel.problems import problems
 from relmachine.observe.answers import Problem
 
 P = ParamSpec("P")

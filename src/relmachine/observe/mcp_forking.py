@@ -29,8 +29,13 @@ ObstructionId = Annotated[str, Field(description="Id of an obstruction, 64 hexad
 
 def add_forking(server: FastMCP, node: NodeView, limits: Limits) -> None:
     """The tools."""
-    longest = limits.outcome_wait_seconds_max
+    _add_fork(server, node, limits)
+    _add_merge(server, node, limits)
+    _add_obstructions(server, node)
+    _add_resolve(server, node, limits)
 
+
+def _add_fork(server: FastMCP, node: NodeView, limits: Limits) -> None:
     @server.tool(title="Fork a thread", annotations=_WRITES)
     @coded
     async def fork(
@@ -48,8 +53,10 @@ def add_forking(server: FastMCP, node: NodeView, limits: Limits) -> None:
         together again with `merge`.
         """
         asker = Asker(source, id, principal)
-        return _told(await forking.fork(node, limits, asker, thread, at, name, longest))
+        return _told(await forking.fork(node, limits, asker, thread, at, name, limits.outcome_wait_seconds_max))
 
+
+def _add_merge(server: FastMCP, node: NodeView, limits: Limits) -> None:
     @server.tool(title="Merge a thread into another", annotations=_WRITES)
     @coded
     async def merge(
@@ -65,8 +72,11 @@ def add_forking(server: FastMCP, node: NodeView, limits: Limits) -> None:
         It exists exactly when every step that one has and the other has not is independent of every such step of the
         other. Else the error `obstructed` is answered, nothing is merged, and `obstructions` tells each pair.
         """
-        return _told(await forking.merge(node, limits, Asker(source, id, principal), thread, other, longest))
+        asker = Asker(source, id, principal)
+        return _told(await forking.merge(node, limits, asker, thread, other, limits.outcome_wait_seconds_max))
 
+
+def _add_obstructions(server: FastMCP, node: NodeView) -> None:
     @server.tool(title="What keeps threads from being merged", annotations=_READS)
     @coded
     async def obstructions(
@@ -84,6 +94,8 @@ def add_forking(server: FastMCP, node: NodeView, limits: Limits) -> None:
         """Both sides of an obstruction with their steps and values, why neither comes first, and its resolution."""
         return await forking.obstruction(node, obstruction)
 
+
+def _add_resolve(server: FastMCP, node: NodeView, limits: Limits) -> None:
     @server.tool(title="Resolve an obstruction", annotations=_WRITES)
     @coded
     async def resolve(
@@ -99,7 +111,8 @@ def add_forking(server: FastMCP, node: NodeView, limits: Limits) -> None:
         and all that comes after them; call `merge` again to have them.
         """
         asker = Asker(source, id, principal)
-        return _told(await forking.resolve(node, limits, asker, obstruction, keep, reason, longest))
+        seconds = limits.outcome_wait_seconds_max
+        return _told(await forking.resolve(node, limits, asker, obstruction, keep, reason, seconds))
 
 
 def _told(answer: Asked | StepRefused) -> Asked:

@@ -30,7 +30,7 @@ def edited(answer: Answer) -> list[Divergence]:
 
 def differs(recorded: Answer, found: Answer, mode: Mode) -> list[Divergence]:
     """What the answers say: the state after each pass, why the run ended, what it contributes and proposes; of a
-    playback what it spent, too. Wall seconds are those of a life, and not compared.
+    playback what it spent, too. Seconds are those of a life, and not compared.
     """
     return list(_differs(recorded, found, mode))
 
@@ -62,4 +62,4 @@ def _items(what: str, recorded: Sequence[object], found: Sequence[object]) -> It
 
 
 def _spent(answer: Answer) -> dict[str, object]:
-    return answer.usage.model_dump(exclude={"seconds"})
+    return answer.usage.model_dump(exclude={"seconds", "solver_seconds"})

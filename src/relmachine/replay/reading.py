@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from relmachine.kernel.candidate import Message
 from relmachine.kernel.control import CLOSE, FORK
-from relmachine.kernel.envelope import Message
 
 if TYPE_CHECKING:
     from relmachine.replay.exported import ExportedMessage

@@ -63,7 +63,7 @@ class Replayer:
 
     async def replay(self, export: ThreadExport, mode: Mode | str = Mode.PLAYBACK) -> Replay:
         """Decide the export again. `playback` carries runs out on what they saw; `resimulate` asks models and tools
-        again.
+        again: what tools do outside, they do again.
 
         Errors: `machine_mismatch` when the export is of another machine, or of other laws; `log_invalid` for an export
         with an answer that is none.

@@ -97,20 +97,7 @@ class RunsAgain:
         state = (await self.store.states([thread]))[thread]
         (found,) = await self._views.load([(state, step)])
         assert not isinstance(found, Refusal), "the step was opened on this view"
-        request = RunRequest(
-            plan=self.plan,
-            step=step,
-            thread=thread,
-            sequence=run.candidate.sequence,
-            attempt=run.attempt,
-            step_key=run.candidate.step_key,
-            payload=run.candidate.payload,
-            view=found[0],
-            state=state,
-            frozen=frozen,
-            recorded=answer.decisions,
-            mode=self.mode,
-        )
+        request = RunRequest.of(self.plan, run, (state, found[0]), frozen, answer.decisions, self.mode)
         return await carrier.carry_out(request)
 
 

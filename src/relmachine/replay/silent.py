@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from relmachine.kernel.envelope import Candidate
-    from relmachine.kernel.proposal import OutboxRow
+    from relmachine.kernel.candidate import Candidate
+    from relmachine.kernel.outcome_rows import OutboxRow
     from relmachine.kernel.verdicts import Refusal
 
 

@@ -8,17 +8,19 @@ from typing import cast
 
 import orjson
 
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.kernel.state import ThreadState, load_state
 from relmachine.store.port import Receipt
 
-STANDS = "(t.seq > 0 OR EXISTS (SELECT 1 FROM control_effects told WHERE told.thread = t.thread))"
+STANDS = """(t.seq > 0 OR EXISTS (SELECT 1 FROM control_effects told WHERE told.thread = t.thread)
+  OR EXISTS (SELECT 1 FROM foretold told WHERE told.thread = t.thread))"""
 """A row of `threads t` at sequence 0 says nothing, whoever begins the thread replaces it; but for one that was told
-something on the control lane."""
+something on the control lane, or will be."""
 
 STATES = f"""
 SELECT t.thread, t.head, t.seq, t.epoch, t.state, t.fenced, coalesce((
-  SELECT min(s.record) FROM thread_stops s WHERE s.thread = t.thread), '')
+  SELECT min(s.record) FROM thread_stops s WHERE s.thread = t.thread), ''), coalesce((
+  SELECT min(f.at_seq) FROM foretold f WHERE f.thread = t.thread), 0)
 FROM json_each(?) asked JOIN threads t ON t.thread = asked.value AND {STANDS}
 """
 RECEIPTS = """
@@ -57,9 +59,10 @@ def asked(names: Sequence[object]) -> str:
 def states_of(rows: Iterable[Row]) -> Mapping[str, ThreadState]:
     """The answer to `STATES`, by thread."""
     found: dict[str, ThreadState] = {}
-    for *stored, fenced, stopped in rows:
+    for *stored, fenced, stopped, until in rows:
         state = load_state(*cast(tuple[str, str, int, int, str], tuple(stored)))
-        found[state.thread] = replace(state, stopped=cast(str, stopped), paused=bool(fenced))
+        told = replace(state, stopped=cast(str, stopped), paused=bool(fenced), until=cast(int, until))
+        found[state.thread] = told
     return found
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 
 import orjson
 
 from relmachine.algebra.fibers import Fiber
 from relmachine.store import tables
-from relmachine.store.tables import Target, insert
+from relmachine.store.tables import Target
 
 Rows = Mapping[Target, list[tuple[object, ...]]]
 """Rows by the table they go to, in an order in which what is referred to comes first."""
@@ -17,18 +16,7 @@ Rows = Mapping[Target, list[tuple[object, ...]]]
 
 def fiber_rows(fibers: Iterable[Fiber], elements_max: int) -> Rows:
     """Rows of `fibers`; elements, operations and nuclei of those with at most `elements_max` elements."""
-    rows: dict[Target, list[tuple[object, ...]]] = {
-        target: []
-        for target in (
-            tables.FIBERS,
-            tables.FIBER_POINTS,
-            tables.FIBER_ELEMENTS,
-            tables.FIBER_MEET,
-            tables.FIBER_JOIN,
-            tables.FIBER_IMPL,
-            tables.NUCLEI,
-        )
-    }
+    rows: dict[Target, list[tuple[object, ...]]] = {target: [] for target in tables.OF_FIBERS}
     for fiber in fibers:
         rows[tables.FIBERS].append((fiber.fiber_id, len(fiber.points)))
         rows[tables.FIBER_POINTS] += [
@@ -53,9 +41,3 @@ def _operations(fiber: Fiber, elements: tuple[int, ...], rows: dict[Target, list
     rows[tables.FIBER_JOIN] += [(key, a, b, poset.join(a, b)) for a in elements for b in elements]
     rows[tables.FIBER_IMPL] += [(key, a, b, poset.implies(a, b)) for a in elements for b in elements]
     rows[tables.NUCLEI] += [(key, a, fiber.saturate(a), fiber.transfer_of(a)) for a in elements]
-
-
-def insert_fibers(connection: sqlite3.Connection, fibers: Iterable[Fiber], elements_max: int) -> None:
-    """Write `fibers`; those that the store has already change nothing."""
-    for target, rows in fiber_rows(fibers, elements_max).items():
-        insert(connection, target, rows)

@@ -1,8 +1,7 @@
 """Who writes to a file next, among processes.
 
-SQLite itself lets a process that waits try again now and then, beside one that never pauses. A lock of the kernel's
-wakes it as soon as the file is free, and a process that dies holds none. Nobody is put before others: whoever waits has
-the place after the transaction that runs, since the writer that ends it has to ask anew.
+A gate before the file, a lock of the kernel: whoever is urgent holds it until it has written, and whoever writes data
+looks at it first. A process that dies holds none.
 """
 
 from __future__ import annotations
@@ -10,30 +9,64 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from relmachine.store.write_order import GIVE_WAY_SECONDS_MAX
+
+LOOK_SECONDS = 0.001
+"""Between two looks whether the gate is open."""
 
 
 class FileOrder:
     """The order of writers of the store at `path`, as `WriteOrder`; each process has one of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._path = f"{path}-turn"
-        self._within = threading.Lock()
+        self._gate = f"{path}-next"
+        self._within, self._urgent, self._held = threading.Lock(), 0, -1
 
     @contextmanager
     def urgent(self) -> Generator[None]:
-        """Hold the place of a writer; threads of this process that are not urgent do not stand before it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """In the block no data begins to be written."""
+        with self._within:
+            if not self._urgent:
+                self._held = _locked(self._gate, fcntl.LOCK_EX)
+            self._urgent += 1
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)
+            with self._within:
+                self._urgent -= 1
+                if not self._urgent:
+                    os.close(self._held)
 
-    @contextmanager
-    def ordinary(self) -> Generator[None]:
-        """Hold the place of a writer; one thread of this process at a time asks for it."""
-        with self._within, self.urgent():
-            yield
+    def expected(self) -> bool:
+        """Whether somebody urgent is on the way, in whichever process; nobody, where that cannot be seen."""
+        try:
+            os.close(_locked(self._gate, fcntl.LOCK_SH | fcntl.LOCK_NB))
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def give_way(self) -> None:
+        """Return when nobody urgent is on the way. Not a lock that is waited for: that has no end where another process
+        was stopped.
+        """
+        deadline = time.monotonic() + GIVE_WAY_SECONDS_MAX
+        while self.expected() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
+
+def _locked(path: str, how: int) -> int:
+    """A descriptor that holds the lock; closing it lets go."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -8,7 +8,7 @@ from typing import cast
 
 import orjson
 
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.held import HeldStep
 from relmachine.store.points import pages
 from relmachine.store.port import Reads

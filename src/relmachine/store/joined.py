@@ -11,9 +11,9 @@ from typing import cast
 
 import orjson
 
+from relmachine.kernel.control_rows import ObstructionRow
 from relmachine.kernel.glue import Difference, without
 from relmachine.kernel.joining import PastEvent
-from relmachine.kernel.proposal import ObstructionRow
 
 Ask = Callable[[str, Sequence[object]], Awaitable[Sequence[tuple[object, ...]]]]
 """Rows of a question: `Store.deciding`, or `Reads.select` of a store at rest."""

@@ -1,73 +1,15 @@
-"""The control lane in the store: one text of SQL for every adapter, and what people and runs read of it.
-
-An effect is a row; what it does to the thread, and its message for the feed, are done by the schema's trigger in the
-same transaction. So an effect without its consequence cannot be written, by nobody.
-"""
+"""What people, runs and the control lane read of what threads were told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Literal, cast
 
 import orjson
 
-from relmachine.errors import Code
-from relmachine.kernel.lane import BUDGET, CANCEL, Asked, Budget, Effect
-from relmachine.kernel.proposal import OutboxRow
-from relmachine.kernel.verdicts import GateName
+from relmachine.kernel.lane import BUDGET, CANCEL, Effect, SetBudget
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.store.port import Reads
-
-CONFLICT = orjson.dumps(
-    {
-        "code": Code.ID_CONFLICT,
-        "gate": GateName.SHAPE,
-        "sentence": "give a new request a new id: this (source, id) already belongs to another one",
-        "witness": {},
-    }
-).decode()
-
-_MEMBERS = ("thread", "seq", "record", "key", "payload", "evidence", "refusal", "label", "head", "state")
-_ASKED = ", ".join(f"value ->> {place} AS {name}" for place, name in enumerate(_MEMBERS))
-
-BEGIN = f"""
-INSERT INTO threads (thread, label, head, epoch, seq, state)
-SELECT a.thread, a.label, a.head, 0, 0, a.state FROM (SELECT {_ASKED} FROM json_each(?)) a
-WHERE a.refusal = '' AND a.record <> 'resume' AND NOT EXISTS (SELECT 1 FROM threads t WHERE t.thread = a.thread)
-"""
-"""A thread that nothing was decided on yet can be told something: its row begins here."""
-
-_OF_THREAD = "SELECT 1 FROM control_effects e WHERE e.thread = a.thread"
-
-TAKE = f"""
-INSERT INTO control_effects
-  (thread, control_seq, record, step_key, at_seq, at_head, epoch, payload, evidence, outcome, refusal)
-SELECT d.thread, d.seq, d.record, d.key, coalesce(t.seq, 0), coalesce(t.head, ''),
-  coalesce(t.epoch, 0) + (d.outcome = 'applied' AND d.record IN ('cancel', 'close')
-    AND d.payload ->> '$.request' IS NULL),
-  d.payload, d.evidence, d.outcome, CASE WHEN d.outcome <> 'refused' OR d.refusal <> '' THEN d.refusal ELSE ?2 END
-FROM (
-  SELECT a.*, CASE
-      WHEN a.refusal <> '' THEN 'refused'
-      WHEN EXISTS ({_OF_THREAD} AND e.step_key = a.key AND (e.record, e.payload) IS (a.record, a.payload))
-      THEN 'repeated'
-      WHEN EXISTS ({_OF_THREAD} AND e.step_key = a.key) THEN 'refused'
-      WHEN EXISTS (SELECT 1 FROM thread_stops s WHERE s.thread = a.thread
-        AND (s.record = 'cancel' OR a.record <> 'cancel')) THEN 'unchanged'
-      WHEN a.record = 'close' AND EXISTS (
-        SELECT 1 FROM controls c WHERE c.thread = a.thread AND c.record = '_close') THEN 'unchanged'
-      WHEN a.record IN ('pause', 'resume') AND (
-        coalesce((SELECT fenced FROM threads t WHERE t.thread = a.thread), 0) = (a.record = 'pause')
-        OR EXISTS ({_OF_THREAD} AND e.record IN ('pause', 'resume') AND e.control_seq > a.seq)) THEN 'unchanged'
-      WHEN a.record = 'budget' AND EXISTS ({_OF_THREAD} AND e.record = 'budget' AND e.control_seq > a.seq)
-      THEN 'unchanged'
-      ELSE 'applied' END AS outcome
-  FROM (SELECT {_ASKED} FROM json_each(?1)) a
-  WHERE NOT EXISTS ({_OF_THREAD} AND e.control_seq = a.seq)
-) d LEFT JOIN threads t ON t.thread = d.thread
-"""
-"""One record takes effect, or is found to have none; a second time nothing happens. Of two that came in the wrong
-order, the later one on the stream has the last word."""
 
 _COLUMNS = ", ".join(f"e.{name}" for name in Effect._fields)
 EFFECTS = f"""
@@ -75,7 +17,8 @@ SELECT {_COLUMNS} FROM json_each(?) asked JOIN control_effects e
   ON e.thread = asked.value ->> 0 AND e.control_seq = asked.value ->> 1
 """
 _FIRST = f"""
-SELECT EXISTS (SELECT 1 FROM threads t WHERE t.thread = asked.thread), {_COLUMNS}
+SELECT EXISTS (SELECT 1 FROM threads t WHERE t.thread = asked.thread),
+  (SELECT count(*) FROM control_effects n WHERE n.thread = asked.thread), {_COLUMNS}
 FROM (SELECT ? AS thread, ? AS key) asked
 LEFT JOIN control_effects e ON e.thread = asked.thread AND e.step_key = asked.key ORDER BY e.control_seq LIMIT 1
 """
@@ -96,22 +39,6 @@ WHERE thread = ? AND record = ? AND outcome = 'applied' ORDER BY control_seq DES
 _ALL = f"SELECT {_COLUMNS} FROM control_effects e WHERE e.thread = ? ORDER BY e.control_seq DESC LIMIT ?"
 
 
-def parameter(asked: Asked) -> str:
-    """The record as the one parameter of `BEGIN` and the first of `TAKE`."""
-    return orjson.dumps([astuple(asked)]).decode()
-
-
-def places(asked: Sequence[Asked]) -> str:
-    """The parameter of `EFFECTS`."""
-    return orjson.dumps([(one.thread, one.sequence) for one in asked]).decode()
-
-
-def effects_of(asked: Sequence[Asked], rows: Sequence[Sequence[object]]) -> list[Effect]:
-    """The answer to `EFFECTS`, in the order of what was asked."""
-    found = {effect[:2]: effect for effect in (Effect(*cast("tuple[str]", tuple(row))) for row in rows)}  # pyright: ignore[reportCallIssue]
-    return [found[one.thread, one.sequence] for one in asked]
-
-
 async def waiting(store: Reads, threads: Sequence[str]) -> list[OutboxRow]:
     """The messages of these threads' effects that have not left, in their order."""
     rows = (await store.select(_WAITING, (orjson.dumps(list(threads)).decode(),))).rows
@@ -124,10 +51,12 @@ async def effect_at(store: Reads, thread: str, sequence: int) -> Effect | None:
     return Effect(*rows[0]) if rows else None  # pyright: ignore[reportArgumentType]
 
 
-async def first_of_key(store: Reads, thread: str, key: str) -> tuple[bool, Effect | None]:
-    """Whether the store knows `thread`, and the first effect there under a step key: what its repetitions repeat."""
-    known, *row = (await store.select(_FIRST, (thread, key))).rows[0]
-    return bool(known), None if row[0] is None else Effect(*row)  # pyright: ignore[reportArgumentType]
+async def first_of_key(store: Reads, thread: str, key: str) -> tuple[bool, int, Effect | None]:
+    """Whether the store knows `thread`, how many effects it has, and the first of them under a step key: what its
+    repetitions repeat.
+    """
+    known, count, *row = (await store.select(_FIRST, (thread, key))).rows[0]
+    return bool(known), cast(int, count), None if row[0] is None else Effect(*row)  # pyright: ignore[reportArgumentType]
 
 
 async def effects(store: Reads, thread: str, limit: int) -> list[Effect]:
@@ -148,7 +77,7 @@ async def standing(store: Reads, thread: str) -> Literal["open", "paused", "clos
     return "paused" if (await store.select(_PAUSED, (thread,))).rows else "open"
 
 
-async def budget_of(store: Reads, thread: str) -> tuple[Budget, int, int] | None:
+async def budget_of(store: Reads, thread: str) -> tuple[SetBudget, int, int] | None:
     """What the thread's runs may still spend, the cursor and the control sequence from which on that counts; None when
     nobody set it.
     """
@@ -156,4 +85,4 @@ async def budget_of(store: Reads, thread: str) -> tuple[Budget, int, int] | None
     if not rows:
         return None
     payload, at_seq, sequence = cast("tuple[str, int, int]", rows[0])
-    return Budget.model_validate_json(payload), at_seq, sequence
+    return SetBudget.model_validate_json(payload), at_seq, sequence

@@ -14,7 +14,7 @@ from relmachine.store import tables
 from relmachine.store.declaration import accord_text, dump_plan
 from relmachine.store.tables import Target
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of `schema.sql` that this code reads and writes."""
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -24,7 +24,9 @@ CHECKPOINTS_SCHEMA = Path(__file__).with_name("checkpoints.sql")
 
 
 def check_schema_version(meta: Mapping[str, str]) -> None:
-    """Errors: `store_schema_future` when a newer relmachine made the store with these `meta` rows, `store_damaged`."""
+    """Errors: `store_schema_future` and `store_schema_past` when a newer or an earlier relmachine made the store with
+    these `meta` rows, `store_damaged`.
+    """
     version = meta.get("schema_version", "")
     if not (version.isdecimal() and version.isascii() and "store_id" in meta):
         sentence = "the store does not say what it is: restore it from a copy, or rebuild it from the stream"
@@ -35,6 +37,14 @@ def check_schema_version(meta: Mapping[str, str]) -> None:
             f"a newer relmachine wrote this store (schema {version}): update relmachine to open it",
             schema_version=int(version),
             schema_version_max=SCHEMA_VERSION,
+        )
+    if int(version) < SCHEMA_VERSION:
+        raise RelmError(
+            Code.STORE_SCHEMA_PAST,
+            f"an earlier relmachine wrote this store (schema {version}): move it away, and the node builds it again "
+            "from its stream",
+            schema_version=int(version),
+            schema_version_min=SCHEMA_VERSION,
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from relmachine.kernel.lane import Asked, Effect
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.lane import Asked, Effect, Foretold
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 
 
@@ -106,6 +107,10 @@ class LaneStore(Reads, Protocol):
         """See `Store.store_id`."""
         ...
 
+    def expecting(self) -> AbstractContextManager[None]:
+        """In the block, within an event loop, a record is on its way to the stream: the store may prepare for it."""
+        ...
+
     async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
         """See `Store.control`."""
         ...
@@ -121,6 +126,10 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what runs and let go."""
+        ...
+
+    async def calm(self) -> None:
+        """Return when no control record is on its way to the store, as far as it knows."""
         ...
 
     async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
@@ -148,9 +157,16 @@ class Store(Protocol):
 
     async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
         """What became of each lane record, in one durable transaction beside the threads' turns; at most
-        `LANE_RECORDS_MAX`. A record that is there already, by thread and sequence, has the effect that it had.
+        `LANE_RECORDS_MAX`. A record that is there already, by thread and sequence, has the effect that it had. There is
+        none for a record that leaves no trace, nor for one whose thread has yet to come to what was foretold.
 
         May be called from any thread of the process where the store is a file.
+        """
+        ...
+
+    async def foretell(self, told: Sequence[Foretold]) -> None:
+        """Write down effects of an earlier store, each thread's in their order, before any turn of this one; at most
+        `foretelling.FORETOLD_PER_CALL_MAX`. One that is there already, or that its thread has passed, changes nothing.
         """
         ...
 

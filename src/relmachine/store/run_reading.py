@@ -27,7 +27,7 @@ SELECT r.seq, r.step, r.step_key, f.content ->> '$.model', f.content ->> '$.fall
 FROM runs r JOIN frozen_plans f ON f.frozen_digest = r.frozen_digest
 LEFT JOIN run_ends e ON e.thread = r.thread AND e.seq = r.seq WHERE r.thread = ?
 """
-_SPENT = ("model_calls", "tool_calls", "tokens", "cost", "seconds")
+_SPENT = ("model_calls", "tool_calls", "tokens", "cost", "seconds", "solver_seconds")
 _SELECT = _COLUMNS.format(
     spent=", ".join(
         f"(SELECT coalesce(sum(n.said ->> '$.usage.{name}'), 0) FROM run_answers n"
@@ -48,8 +48,7 @@ WHERE a.thread = ? AND a.seq = ? ORDER BY a.attempt
 """
 _OUTCOME = "SELECT outcome FROM run_ends WHERE thread = ? AND seq = ?"
 _OPEN = """
-SELECT count(*) FROM runs r WHERE r.thread = ?
-  AND NOT EXISTS (SELECT 1 FROM run_ends e WHERE e.thread = r.thread AND e.seq = r.seq)
+SELECT count(*) FROM runs_open WHERE thread = ?
 """
 
 
@@ -78,6 +77,7 @@ class RunLine:
     tokens: int
     cost: float
     seconds: float
+    solver_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
--- The store of one machine, for SQLite and for rqlite. Columns come in the order of kernel/proposal.py.
+-- The store of one machine, for SQLite and for rqlite. Columns come in the order of the rows in kernel/*_rows.py.
 -- Ids are lower-case hexadecimal text, JSON is text. What may never change is protected by triggers at the end.
 --
 -- An event has 64 characters of name and a history too; rows that hang on one use its number instead, because keys
@@ -130,6 +130,8 @@ CREATE TABLE controls (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, record TEXT NOT NULL, step_key TEXT NOT NULL, payload TEXT NOT NULL,
   evidence TEXT NOT NULL, PRIMARY KEY (thread, seq)
 ) STRICT, WITHOUT ROWID;
+-- Each commit asks whether its thread was closed, and an open one may have many records.
+CREATE INDEX controls_closed ON controls (thread, record) WHERE record = '_close';
 -- What kept `other` from being merged into `thread`: both sides, kept. `seq` is the merge record that met it first.
 CREATE TABLE obstructions (
   obstruction_id TEXT PRIMARY KEY, thread TEXT NOT NULL, other TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -158,14 +160,24 @@ CREATE TABLE run_attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run_answers (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, at_seq INTEGER NOT NULL, reason TEXT NOT NULL,
-  frozen_digest TEXT NOT NULL REFERENCES frozen_plans, said TEXT NOT NULL, PRIMARY KEY (thread, seq, attempt)
+  frozen_digest TEXT NOT NULL REFERENCES frozen_plans,
+  tokens INTEGER AS (said ->> '$.usage.tokens') STORED, cost REAL AS (said ->> '$.usage.cost') STORED,
+  tool_calls INTEGER AS (said ->> '$.usage.tool_calls') STORED, seconds REAL AS (said ->> '$.usage.seconds') STORED,
+  solver_seconds REAL AS (said ->> '$.usage.solver_seconds') STORED,
+  said TEXT NOT NULL, PRIMARY KEY (thread, seq, attempt)
 ) STRICT, WITHOUT ROWID;
+-- By the record that brought them. What was spent stands before what was said, so that its sum reads no answer.
+CREATE UNIQUE INDEX run_answers_by_record ON run_answers (thread, at_seq);
 CREATE TABLE run_ends (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, at_seq INTEGER NOT NULL,
   lifecycle TEXT NOT NULL CHECK (lifecycle IN ('OPEN>ACTIVE>COMMIT>CLOSE', 'OPEN>ACTIVE>ABORT>CLOSE')),
   outcome TEXT NOT NULL, PRIMARY KEY (thread, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX run_ends_by_answer ON run_ends (thread, at_seq);
+-- The runs that have no end yet, among all others; triggers keep it.
+CREATE TABLE runs_open (
+  thread TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (thread, seq)
+) STRICT, WITHOUT ROWID;
 -- Everything a run saw and could not know beforehand, and the passes that it made.
 CREATE TABLE decisions (
   thread TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, place INTEGER NOT NULL,
@@ -216,10 +228,26 @@ CREATE TABLE control_effects (
   outcome TEXT NOT NULL CHECK (outcome IN ('applied', 'unchanged', 'repeated', 'refused')),
   refusal TEXT NOT NULL CHECK ((refusal = '') = (outcome <> 'refused')), PRIMARY KEY (thread, control_seq)
 ) STRICT, WITHOUT ROWID;
--- The effects after which no commit changes the thread's history.
+CREATE INDEX control_effects_by_key ON control_effects (thread, step_key);
+-- The effects that raise their thread's epoch: turns that began before are void.
+CREATE VIEW thread_fences (thread, record, control_seq, at_seq, epoch, request) AS
+  SELECT thread, record, control_seq, at_seq, epoch, payload ->> '$.request' FROM control_effects
+  WHERE outcome = 'applied' AND record IN ('cancel', 'close');
+-- Those after which no commit changes the thread's history.
 CREATE VIEW thread_stops (thread, record, control_seq, at_seq, epoch) AS
-  SELECT thread, record, control_seq, at_seq, epoch FROM control_effects
-  WHERE outcome = 'applied' AND record IN ('cancel', 'close') AND payload ->> '$.request' IS NULL;
+  SELECT thread, record, control_seq, at_seq, epoch FROM thread_fences WHERE request IS NULL;
+-- Those after which the step at sequence `seq` becomes no event by its run.
+CREATE VIEW run_stops (thread, seq, control_seq, at_seq) AS
+  SELECT thread, request, control_seq, at_seq FROM thread_fences WHERE request IS NOT NULL;
+
+-- Effects of an earlier store that the feed tells of: each takes hold here where it took hold there, and its row goes.
+-- `place` numbers them in each thread. Empty where nothing is built again.
+CREATE TABLE foretold (
+  thread TEXT NOT NULL, place INTEGER NOT NULL, control_seq INTEGER NOT NULL, record TEXT NOT NULL,
+  step_key TEXT NOT NULL, at_seq INTEGER NOT NULL, payload TEXT NOT NULL, evidence TEXT NOT NULL,
+  outcome TEXT NOT NULL, refusal TEXT NOT NULL, PRIMARY KEY (thread, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX foretold_by_place ON foretold (thread, at_seq);
 
 -- Relations that no turn writes yet.
 CREATE TABLE units (
@@ -664,23 +692,27 @@ WHEN EXISTS (SELECT 1 FROM nuclei WHERE fiber_id = NEW.fiber_id)
   SELECT RAISE(ABORT, 'sealed: fiber_elements');
 END;
 CREATE TRIGGER fiber_meet_inside BEFORE INSERT ON fiber_meet
-WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.a AS elem UNION ALL SELECT NEW.b UNION ALL SELECT NEW.result) n
-  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.a)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.b)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.result) BEGIN
   SELECT RAISE(ABORT, 'missing: fiber_elements');
 END;
 CREATE TRIGGER fiber_join_inside BEFORE INSERT ON fiber_join
-WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.a AS elem UNION ALL SELECT NEW.b UNION ALL SELECT NEW.result) n
-  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.a)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.b)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.result) BEGIN
   SELECT RAISE(ABORT, 'missing: fiber_elements');
 END;
 CREATE TRIGGER fiber_impl_inside BEFORE INSERT ON fiber_impl
-WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.a AS elem UNION ALL SELECT NEW.b UNION ALL SELECT NEW.result) n
-  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.a)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.b)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.result) BEGIN
   SELECT RAISE(ABORT, 'missing: fiber_elements');
 END;
 CREATE TRIGGER nuclei_inside BEFORE INSERT ON nuclei
-WHEN 3 <> (SELECT count(*) FROM (SELECT NEW.elem AS elem UNION ALL SELECT NEW.saturate UNION ALL SELECT NEW.transfer) n
-  JOIN fiber_elements e ON e.fiber_id = NEW.fiber_id AND e.elem = n.elem) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.elem)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.saturate)
+  OR NOT EXISTS (SELECT 1 FROM fiber_elements WHERE fiber_id = NEW.fiber_id AND elem = NEW.transfer) BEGIN
   SELECT RAISE(ABORT, 'missing: fiber_elements');
 END;
 CREATE TRIGGER section_snapshots_end BEFORE INSERT ON section_snapshots
@@ -821,9 +853,13 @@ CREATE TABLE sealed (
   part TEXT PRIMARY KEY CHECK (part IN ('events', 'histories')), number INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER threads_seal AFTER UPDATE OF seq ON threads BEGIN
-  INSERT INTO sealed (part, number) SELECT 'events', number FROM events WHERE 1 ORDER BY number DESC LIMIT 1
+  INSERT INTO sealed (part, number)
+  SELECT 'events', number FROM (SELECT number FROM events ORDER BY number DESC LIMIT 1)
+  WHERE number IS NOT (SELECT number FROM sealed WHERE part = 'events')
   ON CONFLICT (part) DO UPDATE SET number = max(number, excluded.number);
-  INSERT INTO sealed (part, number) SELECT 'histories', number FROM histories WHERE 1 ORDER BY number DESC LIMIT 1
+  INSERT INTO sealed (part, number)
+  SELECT 'histories', number FROM (SELECT number FROM histories ORDER BY number DESC LIMIT 1)
+  WHERE number IS NOT (SELECT number FROM sealed WHERE part = 'histories')
   ON CONFLICT (part) DO UPDATE SET number = max(number, excluded.number);
 END;
 CREATE TRIGGER sealed_once BEFORE INSERT ON sealed
@@ -986,6 +1022,25 @@ END;
 CREATE TRIGGER frozen_plans_delete BEFORE DELETE ON frozen_plans BEGIN
   SELECT RAISE(ABORT, 'write_once: frozen_plans');
 END;
+-- Which runs are open follows from the rows of runs and of their ends.
+CREATE TRIGGER runs_begin AFTER INSERT ON runs BEGIN
+  INSERT INTO runs_open (thread, seq) VALUES (NEW.thread, NEW.seq);
+END;
+CREATE TRIGGER runs_ended AFTER INSERT ON run_ends BEGIN
+  DELETE FROM runs_open WHERE thread = NEW.thread AND seq = NEW.seq;
+END;
+CREATE TRIGGER runs_open_insert BEFORE INSERT ON runs_open
+WHEN NOT EXISTS (SELECT 1 FROM runs WHERE thread = NEW.thread AND seq = NEW.seq)
+  OR EXISTS (SELECT 1 FROM run_ends WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'a run is open until it ends: runs_open');
+END;
+CREATE TRIGGER runs_open_update BEFORE UPDATE ON runs_open BEGIN
+  SELECT RAISE(ABORT, 'a run is open until it ends: runs_open');
+END;
+CREATE TRIGGER runs_open_delete BEFORE DELETE ON runs_open
+WHEN NOT EXISTS (SELECT 1 FROM run_ends WHERE thread = OLD.thread AND seq = OLD.seq) BEGIN
+  SELECT RAISE(ABORT, 'a run is open until it ends: runs_open');
+END;
 -- Drafts are no evidence: they come and go, and nothing reads them once their attempt is answered.
 CREATE TRIGGER run_drafts_open BEFORE INSERT ON run_drafts
 WHEN NOT EXISTS (SELECT 1 FROM run_attempts
@@ -1032,8 +1087,7 @@ CREATE TRIGGER control_effects_here BEFORE INSERT ON control_effects BEGIN
   SELECT RAISE(ABORT, 'an effect is of where its thread stands') FROM (SELECT 1)
   LEFT JOIN threads t ON t.thread = NEW.thread
   WHERE (NEW.at_seq, NEW.at_head) IS NOT (coalesce(t.seq, 0), coalesce(t.head, ''))
-    OR NEW.epoch IS NOT coalesce(t.epoch, 0) + (NEW.outcome = 'applied' AND NEW.record IN ('cancel', 'close')
-      AND NEW.payload ->> '$.request' IS NULL)
+    OR NEW.epoch IS NOT coalesce(t.epoch, 0) + (NEW.outcome = 'applied' AND NEW.record IN ('cancel', 'close'))
     OR (NEW.outcome = 'applied' AND t.thread IS NULL);
 END;
 CREATE TRIGGER control_effects_once BEFORE INSERT ON control_effects
@@ -1046,18 +1100,78 @@ END;
 CREATE TRIGGER control_effects_delete BEFORE DELETE ON control_effects BEGIN
   SELECT RAISE(ABORT, 'write_once: control_effects');
 END;
--- To stop a thread ends its pause too: its steps are to be answered. The messages of a thread are numbered in the order
--- in which the effects took hold, which need not be that of the control stream where nodes share a store.
+-- To stop a thread ends its pause too: its steps are to be answered. A word that is foretold behind a later one, or behind
+-- a stop, as two stores may have had them, pauses nothing. The messages of a thread are numbered in the order in which the
+-- effects took hold, which need not be that of the control stream where nodes share a store.
 CREATE TRIGGER control_effects_take AFTER INSERT ON control_effects BEGIN
-  UPDATE threads SET epoch = NEW.epoch, fenced = 0 WHERE thread = NEW.thread AND epoch <> NEW.epoch;
+  UPDATE threads SET epoch = NEW.epoch, fenced = iif(NEW.payload ->> '$.request' IS NULL, 0, fenced)
+  WHERE thread = NEW.thread AND epoch <> NEW.epoch;
   UPDATE threads SET fenced = NEW.record = 'pause'
-  WHERE thread = NEW.thread AND NEW.outcome = 'applied' AND NEW.record IN ('pause', 'resume');
+  WHERE thread = NEW.thread AND NEW.outcome = 'applied' AND NEW.record IN ('pause', 'resume')
+    AND NOT EXISTS (SELECT 1 FROM thread_stops WHERE thread = NEW.thread)
+    AND NOT EXISTS (SELECT 1 FROM control_effects WHERE thread = NEW.thread AND control_seq > NEW.control_seq
+      AND outcome = 'applied' AND record IN ('pause', 'resume'));
   INSERT INTO outbox (thread, seq, kind, body) VALUES (
     NEW.thread, (SELECT count(*) FROM control_effects WHERE thread = NEW.thread), 'effect',
     json_object('thread', NEW.thread, 'control', json_object('sequence', NEW.control_seq, 'record', NEW.record,
       'key', NEW.step_key, 'outcome', NEW.outcome, 'at_sequence', NEW.at_seq, 'at_history', NEW.at_head,
-      'epoch', NEW.epoch, 'payload', json(iif(NEW.payload = '', '{}', NEW.payload)),
+      'epoch', NEW.epoch, 'payload', json(iif(NEW.payload = '', 'null', NEW.payload)),
       'evidence', json(NEW.evidence), 'refusal', json(iif(NEW.refusal = '', 'null', NEW.refusal)))));
+END;
+-- A run that was told to end gives no event, whoever answers for it.
+CREATE TRIGGER run_ends_cancelled BEFORE INSERT ON run_ends
+WHEN NEW.lifecycle = 'OPEN>ACTIVE>COMMIT>CLOSE'
+  AND EXISTS (SELECT 1 FROM run_stops WHERE thread = NEW.thread AND seq = NEW.seq) BEGIN
+  SELECT RAISE(ABORT, 'cancelled');
+END;
+-- Epochs and pauses come from effects alone.
+CREATE TRIGGER threads_told BEFORE UPDATE OF epoch, fenced ON threads
+WHEN NEW.epoch > OLD.epoch OR NEW.fenced IS NOT OLD.fenced BEGIN
+  SELECT RAISE(ABORT, 'a thread is stopped and paused by what it is told')
+  WHERE NEW.epoch IS NOT (SELECT count(*) FROM thread_fences WHERE thread = NEW.thread)
+    OR NEW.fenced IS NOT (NOT EXISTS (SELECT 1 FROM thread_stops WHERE thread = NEW.thread) AND coalesce((
+      SELECT record = 'pause' FROM control_effects
+      WHERE thread = NEW.thread AND outcome = 'applied' AND record IN ('pause', 'resume')
+      ORDER BY control_seq DESC LIMIT 1), 0));
+END;
+-- What is foretold takes hold where its thread comes to; a turn ends there, so that it is before whatever comes after.
+-- Where two stores lived on one stream, the feed may tell of a record twice: what it told first counts.
+CREATE TRIGGER foretold_once BEFORE INSERT ON foretold BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM foretold WHERE thread = NEW.thread
+      AND (place = NEW.place OR control_seq = NEW.control_seq))
+    OR EXISTS (SELECT 1 FROM control_effects WHERE thread = NEW.thread AND control_seq = NEW.control_seq)
+    OR EXISTS (SELECT 1 FROM threads WHERE thread = NEW.thread AND seq > NEW.at_seq);
+  SELECT RAISE(ABORT, 'missing: threads')
+  WHERE NEW.at_seq > 0 AND NOT EXISTS (SELECT 1 FROM threads WHERE thread = NEW.thread);
+END;
+CREATE TRIGGER foretold_update BEFORE UPDATE ON foretold BEGIN SELECT RAISE(ABORT, 'write_once: foretold'); END;
+CREATE TRIGGER foretold_delete BEFORE DELETE ON foretold
+WHEN NOT EXISTS (SELECT 1 FROM control_effects WHERE thread = OLD.thread AND control_seq = OLD.control_seq) BEGIN
+  SELECT RAISE(ABORT, 'write_once: foretold');
+END;
+CREATE TRIGGER foretold_here AFTER INSERT ON foretold
+WHEN NEW.at_seq = coalesce((SELECT seq FROM threads WHERE thread = NEW.thread), 0) BEGIN
+  INSERT INTO control_effects
+    (thread, control_seq, record, step_key, at_seq, at_head, epoch, payload, evidence, outcome, refusal)
+  SELECT NEW.thread, NEW.control_seq, NEW.record, NEW.step_key, NEW.at_seq, coalesce(t.head, ''),
+    coalesce(t.epoch, 0) + (NEW.outcome = 'applied' AND NEW.record IN ('cancel', 'close')),
+    NEW.payload, NEW.evidence, NEW.outcome, NEW.refusal
+  FROM (SELECT 1) LEFT JOIN threads t ON t.thread = NEW.thread;
+  DELETE FROM foretold WHERE thread = NEW.thread AND place = NEW.place;
+END;
+CREATE TRIGGER threads_foretold AFTER UPDATE OF seq ON threads
+WHEN EXISTS (SELECT 1 FROM foretold WHERE thread = NEW.thread AND at_seq = NEW.seq) BEGIN
+  INSERT INTO control_effects
+    (thread, control_seq, record, step_key, at_seq, at_head, epoch, payload, evidence, outcome, refusal)
+  SELECT thread, control_seq, record, step_key, at_seq, NEW.head,
+    NEW.epoch + sum(outcome = 'applied' AND record IN ('cancel', 'close')) OVER (ORDER BY place),
+    payload, evidence, outcome, refusal
+  FROM foretold WHERE thread = NEW.thread AND at_seq = NEW.seq ORDER BY place;
+  DELETE FROM foretold WHERE thread = NEW.thread AND at_seq = NEW.seq;
+END;
+CREATE TRIGGER commits_foretold BEFORE INSERT ON commits BEGIN
+  SELECT RAISE(ABORT, 'a turn ends where its thread was told something') FROM foretold
+  WHERE thread = NEW.thread AND at_seq >= NEW.from_seq AND at_seq < NEW.to_seq;
 END;
 CREATE TRIGGER outbox_effect BEFORE INSERT ON outbox
 WHEN NEW.kind = 'effect' AND (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.lane import Asked, Effect
+from relmachine.kernel.lane import Asked, Effect, Foretold
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.plan import Plan
+from relmachine.priority import raise_thread
 from relmachine.store.deciding import (
     CONTRIBUTIONS,
     RECEIPTS,
@@ -29,17 +31,16 @@ from relmachine.store.deciding import (
     receipts_of,
     states_of,
 )
+from relmachine.store.parts import STEPS_PER_PART_MAX, first_part
 from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Draft, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
 from relmachine.store.sqlite_lane import SqliteLane, SqliteLaneStore
 from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
 from relmachine.store.sqlite_still import still
+from relmachine.store.staging import prepare
 from relmachine.store.tables import RUN_DRAFTS, insert_statement
 from relmachine.store.write_order import Order, WriteOrder
 from relmachine.store.writing import Writer
-
-STEPS_PER_TRANSACTION_MAX = 64
-"""Steps of different threads that are written in one transaction: some 10 ms. A thread's turn is never divided."""
 
 _T = TypeVar("_T")
 
@@ -83,7 +84,8 @@ class SqliteStore(SqliteReading):
     def __init__(self, path: Path, writer: Writer, order: Order) -> None:
         super().__init__(path, writer.limits)
         self._writer = writer
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        # While it holds the file, whoever is urgent waits for it, and so for everything that runs before it.
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write", initializer=raise_thread)
         self._order = order
         self._lane = SqliteLane(path, self._order)
         self._controlling = ThreadPoolExecutor(1, thread_name_prefix="store-control")
@@ -98,6 +100,7 @@ class SqliteStore(SqliteReading):
         connection = connect_writer(path)
         try:
             settle_schema(connection, path, plan)
+            prepare(connection)
             return cls(path, Writer(connection, plan, limits or Limits()), order or WriteOrder())
         except BaseException:
             connection.close()
@@ -110,6 +113,11 @@ class SqliteStore(SqliteReading):
         await asyncio.to_thread(self._controlling.shutdown, wait=True)
         self._lane.close()
         self._writer.connection.close()
+
+    async def calm(self) -> None:
+        """See `store.port.Store.calm`."""
+        if self._order.expected():
+            await asyncio.get_running_loop().run_in_executor(self._controlling, self._order.give_way)
 
     async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
         """See `store.port.Store.states`. Each call reads what was committed last, by whichever process."""
@@ -147,6 +155,10 @@ class SqliteStore(SqliteReading):
             return []
         return await asyncio.get_running_loop().run_in_executor(self._controlling, self._lane.take, asked)
 
+    async def foretell(self, told: Sequence[Foretold]) -> None:
+        """See `store.port.Store.foretell`. Errors: `unreachable`, `internal`."""
+        await asyncio.get_running_loop().run_in_executor(self._controlling, self._lane.foretell, told)
+
     def lane(self) -> SqliteLaneStore:
         """The same store for the control lane's thread, with connections of its own; whoever asks closes it."""
         return SqliteLaneStore(self.path, self.store_id, self._limits, self._order)
@@ -158,12 +170,10 @@ class SqliteStore(SqliteReading):
         return outbox_of(await self._rows(UNSENT, (limit, None if threads is None else asked(threads), bytes_max)))
 
     def _commit(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
-        stale: set[str] = set()
+        threads = [proposal.before.thread for proposal in proposals]
+        assert len(set(threads)) == len(threads), "proposals of one commit are of distinct threads"
         try:
-            for group in _transactions(proposals):
-                with self._order.ordinary():
-                    stale |= self._writer.commit(group, sent)
-                sent = ()
+            stale = self._commit_parts(proposals, sent)
             self._writer.tidy()
             return stale
         except sqlite3.OperationalError as error:
@@ -171,29 +181,23 @@ class SqliteStore(SqliteReading):
         except sqlite3.IntegrityError as error:
             raise refusal(self.path, error) from error
 
+    def _commit_parts(self, proposals: Sequence[Proposal], sent: Sequence[OutboxRow]) -> set[str]:
+        stale: set[str] = set()
+        while proposals or sent:
+            some = first_part(proposals, STEPS_PER_PART_MAX)
+            stale |= self._writer.commit(some, sent, self._order)
+            proposals, sent = proposals[len(some) :], ()
+        return stale
+
     def _keep_draft(self, draft: Draft) -> None:
         try:
-            with self._order.ordinary():
-                self._writer.connection.execute(insert_statement(RUN_DRAFTS, 1), astuple(draft))
+            self._order.give_way()
+            self._writer.connection.execute(insert_statement(RUN_DRAFTS, 1), astuple(draft))
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
 
     async def _rows(self, sql: str, parameters: Row) -> list[Row]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())  # pyright: ignore[reportArgumentType]
-
-
-def _transactions(proposals: Sequence[Proposal]) -> Iterator[Sequence[Proposal]]:
-    """The proposals in groups of few steps, at least one group: what is urgent waits for one at most."""
-    group: list[Proposal] = []
-    steps = 0
-    for proposal in proposals:
-        size = max(1, len(proposal.receipts))
-        if group and steps + size > STEPS_PER_TRANSACTION_MAX:
-            yield group
-            group, steps = [], 0
-        group.append(proposal)
-        steps += size
-    yield group
 
 
 def open_reading(path: Path, limits: Limits | None = None) -> SqliteReading:

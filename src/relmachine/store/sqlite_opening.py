@@ -30,8 +30,9 @@ _CHECKPOINT_PAGES = 8192
 _STATEMENTS_KEPT = 512
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """A connection that writes: WAL, synchronous=FULL, foreign keys on; transactions are begun by hand.
+def connect_writer(path: Path, *, checkpoints: bool = True) -> sqlite3.Connection:
+    """A connection that writes: WAL, synchronous=FULL, foreign keys on; transactions are begun by hand. With
+    `checkpoints` False no commit of its own moves what waits in the log into the file: another connection's do.
 
     Errors: `unreachable` when the file cannot be opened or is no database.
     """
@@ -50,7 +51,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         # Random pages of several commits then go from the log to the file in one pass.
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES if checkpoints else 0}")
     except (sqlite3.Error, OSError) as error:
         raise unreachable(path, error) from error
     return connection

@@ -66,12 +66,53 @@ HELD_ENDS = _target("held_ends", "thread seq at_seq lifecycle outcome")
 OUTBOX = _target("outbox", "thread seq kind body")
 THREADS = _target("threads", "thread label head epoch seq state")
 COMMITS = _target("commits", "thread from_head from_seq epoch to_head to_seq")
+SENT = _target("outbox", "seq kind thread")
+"""Not inserted but deleted: messages that left."""
+MOVED = _target("threads", "thread head epoch seq state snapshot_depth")
+"""Not inserted but updated: where threads went."""
 SECTION_SNAPSHOTS = _target("section_snapshots", "history_id section_data thread seq depth")
 PLANS = _target("plans", "plan_digest machine version laws_digest matrix_digest declaration")
 STEPS = _target("steps", "name number kind")
 COMMUTATION = _target("commutation", "step_a step_b")
 ACCORD_FIELDS = _target("accord_fields", "field type reducer")
 META = _target("meta", "key value")
+
+OF_FIBERS = (
+    FIBERS,
+    FIBER_POINTS,
+    FIBER_ELEMENTS,
+    FIBER_MEET,
+    FIBER_JOIN,
+    FIBER_IMPL,
+    NUCLEI,
+)
+"""Of a fiber that is first seen; what is referred to comes first."""
+
+OF_TURNS = (
+    EVENTS,
+    HISTORIES,
+    THREAD_EVENTS,
+    EXTENSIONS,
+    CLAIMS,
+    CONTRIBUTIONS,
+    RECEIPTS,
+    REJECTIONS,
+    TRANSITIONS,
+    CONTROLS,
+    OBSTRUCTIONS,
+    RESOLUTIONS,
+    FROZEN_PLANS,
+    RUNS,
+    RUN_ANSWERS,
+    RUN_ATTEMPTS,
+    DECISIONS,
+    ITERATIONS,
+    RUN_ENDS,
+    HELD,
+    HELD_ENDS,
+    OUTBOX,
+)
+"""What turns write between the fence and the move of their threads; what is referred to comes first."""
 
 
 def insert(connection: sqlite3.Connection, target: Target, rows: Sequence[Sequence[object]]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from relmachine.algebra.fibers import Fiber
-from relmachine.kernel.proposal import NO_RUN, Proposal, RunRows
+from relmachine.kernel.proposal import Proposal
+from relmachine.kernel.run_rows import NO_RUN, RunRows
 from relmachine.kernel.standing import fiber_of
-from relmachine.kernel.state import dump_state, initial_state
+from relmachine.kernel.state import ThreadState, dump_state, initial_state
 from relmachine.kernel.thread_token import thread_label
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
@@ -24,6 +25,18 @@ SELECT t.thread, t.head, t.seq, t.epoch, t.fenced, t.snapshot_depth
 FROM json_each(?) asked JOIN threads t ON t.thread = asked.value AND {STANDS}
 """
 """Where threads stand."""
+
+MOVE = """
+UPDATE threads
+SET head = moved.value ->> 1, epoch = moved.value ->> 2, seq = moved.value ->> 3, state = moved.value ->> 4
+FROM json_each(?) moved WHERE thread = moved.value ->> 0
+"""
+"""Threads go to where their commits end, after all that the commits hold. Its parameter: `moves`."""
+
+SENT = """
+DELETE FROM outbox WHERE (seq, kind, thread) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))
+"""
+"""Messages that have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,11 @@ def fence_rows(proposals: Iterable[Proposal]) -> Rows:
         (p.before.thread, p.before.head, p.before.cursor, p.before.epoch, p.after.head, p.after.cursor)
         for p in proposals
     ]
+
+
+def moved(state: ThreadState) -> tuple[object, ...]:
+    """One value of the parameter of `MOVE`."""
+    return (state.thread, state.head, state.epoch, state.cursor, dump_state(state))
 
 
 def content_rows(proposals: Sequence[Proposal]) -> dict[Target, Rows]:

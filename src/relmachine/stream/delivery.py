@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.stream.addressing import address
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 _ACK_TOKENS_PLAIN = 9
+NOT_DELIVERED = ""
+"""The token of a message that was not delivered: nobody answers for it."""
+
 _ORDINARY_ENDS = ("Batch Completed", "Message Size Exceeds MaxBytes", "Request Timeout")
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from relmachine.errors import RelmError
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.stream.connection import Connection
 from relmachine.stream.direct import DirectReader, Stored
 from relmachine.stream.frames import SEQUENCE_HEADER, STORE_HEADER, carried_sequence, fitted

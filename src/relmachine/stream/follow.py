@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nats.errors import Error
+from nats.js.errors import NotFoundError
 
 from relmachine.stream.addressing import text
 from relmachine.stream.connection import Connection, unreachable
@@ -51,6 +52,16 @@ class FeedReader:
         subject = self._topology.feed_subject(kind, thread)
         stored = (await self._direct.last_many(self._topology.feed_stream(kind), [subject]))[0]
         return None if stored is None else _message(kind, stored.subject, stored.sequence, stored.headers, stored.body)
+
+    async def end(self, kind: FeedKind) -> int:
+        """The position of the feed's last message, as the stream's leader has it; 0 for none. Errors: `unreachable`."""
+        stream, subject = self._topology.feed_stream(kind), self._topology.feed_subject(kind, "*")
+        try:
+            return (await self._connection.jetstream.get_last_msg(stream, subject)).seq or 0
+        except NotFoundError:
+            return 0
+        except (Error, OSError, TimeoutError) as error:
+            raise unreachable(self._connection.url, error) from error
 
     async def page(self, kind: FeedKind, thread: str, after: int, limit: int = _PAGE) -> list[FeedMessage]:
         """Messages of the feed at positions above `after`, at most `limit`; `*` for all threads.

@@ -14,21 +14,17 @@ import structlog
 from nats.errors import Error
 from nats.js.errors import APIError
 
-from relmachine.errors import Code, RelmError
 from relmachine.stream.addressing import escaped
 from relmachine.stream.connecting import connect
-from relmachine.stream.connection import Connection, password_in, unreachable
+from relmachine.stream.connection import Connection, unreachable
 from relmachine.stream.consumer import LaneConsumer
 from relmachine.stream.delivery import End, Step, Unaddressable, lane_delivery
-from relmachine.stream.direct import DirectReader
 from relmachine.stream.ensure import not_made
 from relmachine.stream.feeds import NatsFeeds
 from relmachine.stream.follow import FeedReader
-from relmachine.stream.port import Published
-from relmachine.stream.publisher import guarded, message_id
+from relmachine.stream.lane_asking import LaneAsking
 from relmachine.stream.pulls import Pulls
 from relmachine.stream.replies import subscribe
-from relmachine.stream.window import Ack, Lost, Parcel, Refused, send
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -40,13 +36,13 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 
-class LaneStream:
+class LaneStream(LaneAsking):
     """Publishes lane records, brings them, tells of their effects. Made by `open`, used in the loop that made it."""
 
     def __init__(self, connection: Connection, topology: Topology, store_id: str, limits: Limits) -> None:
         self.unaddressable = 0
         self.feeds, self.feed_reader = NatsFeeds(connection, topology, store_id), FeedReader(connection, topology)
-        self._connection, self._topology = connection, topology
+        super().__init__(connection, topology)
         self._consumer = LaneConsumer(connection, topology, store_id, limits)
         self._inbox = connection.client.new_inbox()
         self._pulls = Pulls(connection, self._consumer, limits, self._inbox, reclaim=False)
@@ -86,35 +82,6 @@ class LaneStream:
             await connection.close()
             raise
         return lane
-
-    async def publish(self, thread: str, body: bytes) -> Published:
-        """Put one record on the lane; returns when the stream has it. Safe to call again with the same.
-
-        Errors: `payload_too_large`, `unreachable`.
-        """
-        connection = self._connection
-        if len(body) > connection.body_bytes_max:
-            sentence = f"send at most {connection.body_bytes_max} bytes in one record"
-            raise RelmError(Code.PAYLOAD_TOO_LARGE, sentence, message_bytes_max=connection.body_bytes_max)
-        headers = {"Nats-Msg-Id": guarded(message_id(thread, body), password_in(connection.address))}
-        parcel = Parcel(self._topology.control_subject(thread), body, headers)
-        detail = "the record stayed without acknowledgement"
-        for attempt in range(connection.bounds.publish_attempts_max):
-            match (await send(connection, [parcel]))[0]:
-                case Ack(sequence, duplicate):
-                    return Published(sequence, duplicate)
-                case Refused(_, description):
-                    detail = description
-                    break
-                case Lost():
-                    await asyncio.sleep(connection.bounds.reconnect_wait_seconds * attempt)
-        raise unreachable(connection.url, ConnectionError(detail))
-
-    async def has_steps(self, thread: str) -> bool:
-        """Whether anything was ever published on the thread, as far as the replica that answers knows."""
-        subjects = self._topology.thread_subjects(thread)
-        (found,) = await DirectReader(self._connection).read_many(self._topology.steps_stream, [(subjects, 0, 1)])
-        return bool(found)
 
     async def batches(self) -> AsyncIterator[Sequence[Step]]:
         """Records in the order of the lane, oldest first; ends on `close`. Errors: `unreachable` when given up."""

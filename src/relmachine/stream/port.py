@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from relmachine.kernel.envelope import Message
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.candidate import Message
+from relmachine.kernel.outcome_rows import OutboxRow
 
 
 @dataclass(frozen=True, slots=True)

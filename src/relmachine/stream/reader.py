@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.stream.addressing import address
 from relmachine.stream.connection import Connection
 from relmachine.stream.direct import DirectReader, Stored

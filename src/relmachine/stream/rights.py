@@ -65,6 +65,9 @@ def rights(topology: Topology) -> Sequence[Right]:
         Right("publish", topology.control_subject("*"), "tells threads what its clients ask for"),
         *(Right("publish", topology.feed_subject(kind, "*"), "writes the feed") for kind in FEEDS),
         Right("publish", topology.telemetry_subject("*"), "tells how turns and runs go on"),
+        Right("subscribe", topology.runs_subject, "hears who asks which runs it has in hand"),
+        Right("publish", topology.runs_subject, "asks which runs others have in hand"),
+        Right("publish", INBOXES, "says which runs it has in hand"),
     )
 
 

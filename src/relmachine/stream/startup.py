@@ -50,6 +50,10 @@ async def start_up(connection: Connection, topology: Topology, limits: Limits, r
         await make(connection, to_make)
 
 
+_TOLD = {"publish": "publish", "subscribe": "subscription"}
+"""How the server calls what it forbids."""
+
+
 async def allowed(connection: Connection, needed: Sequence[Right]) -> None:
     """Try every right once. Errors: `stream_unfit` with what is forbidden, `unreachable`."""
     client = connection.client
@@ -65,7 +69,7 @@ async def allowed(connection: Connection, needed: Sequence[Right]) -> None:
     except (Error, OSError, TimeoutError) as error:
         raise unreachable(connection.url, error) from error
     told = " ".join(connection.forbidden).lower()
-    forbidden = [right for right in needed if f'"{right.probe}"'.lower() in told]
+    forbidden = [right for right in needed if f'{_TOLD[right.action]} to "{right.probe}"'.lower() in told]
     if forbidden:
         raise RelmError(
             Code.STREAM_UNFIT,

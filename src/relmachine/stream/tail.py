@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from sys import getsizeof
 
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.stream.bounds import StreamBounds
 
 MESSAGE_OVERHEAD_BYTES = 336

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from nats.errors import Error
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relmachine.stream.connection import Connection, unreachable
 from relmachine.stream.replies import subscribe
@@ -60,7 +60,10 @@ class Whereabouts:
         sending: set[asyncio.Task[None]] = set()
 
         def asked(message: Msg) -> None:
-            question = _Question.model_validate_json(message.data)
+            try:
+                question = _Question.model_validate_json(message.data)
+            except ValidationError:  # a node that starts tries whether it may ask
+                return
             if question.asker == self._name or question.store != self._store_id:
                 return
             found = tuple(key for key in question.runs if holds(key, question.asker < self._name))

@@ -39,14 +39,17 @@ def assert_pure(
     A view may be given as the values of fields; all claims that the step may look at are effective then. A closure at
     the top level of a file is also run in a process for each of `hash_seeds`, in which sets have other orders; none
     leaves that out. An exception is an outcome like another: it must come again.
+    Of a step that runs outside its turn it is the fallback closure.
     Errors: `impure` with what was touched, or with the payload and the two outcomes that differ; `unknown_step` when
-    the step is none whose closure runs inside the turn.
+    the step has no such closure.
     """
     plan = machine.plan() if isinstance(machine, Machine) else machine
     found = plan.step(step)
-    if found is None or not found.computed:
-        raise RelmError(Code.UNKNOWN_STEP, f"step {step!r} has no closure that runs inside the turn", step=step)
-    closure = cast(Callable[[object, View], object], found.closure)
+    pure = None if found is None else found.closure if found.run is None else found.run.fallback_closure
+    if found is None or pure is None:
+        sentence = f"step {step!r} has no closure that runs inside the turn, and none to fall back on"
+        raise RelmError(Code.UNKNOWN_STEP, sentence, step=step)
+    closure = cast(Callable[[object, View], object], pure)
     cases = [_case(plan, found, payload, view) for payload, view in product(payloads, list(views))]
     first = outcomes(closure, found.payload_model, cases)
     _same(step, cases, first, outcomes(closure, found.payload_model, cases), "a second time")

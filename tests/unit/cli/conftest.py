@@ -11,7 +11,7 @@ import pytest
 from relmachine.errors import Code
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, Decided, GateName, Refusal, Refused

@@ -12,8 +12,9 @@ from langgraph.types import Command, Send
 from pydantic import BaseModel, ConfigDict
 
 from relmachine import Machine, Section, View
-from relmachine.engine.outputs import FOLLOW_UPS_MAX, mapped, taken
+from relmachine.engine.outputs import mapped, taken
 from relmachine.errors import Code, RelmError
+from relmachine.kernel.answer import FOLLOW_UPS_MAX
 from relmachine.machine.plan import Plan, StepPlan
 from tests.unit.engine.turns import candidates, decide, outcomes
 

@@ -18,7 +18,7 @@ from relmachine.engine.turn import Case, Engine
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.own_law_scene import Sighting
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.folds import FieldFold, fold_of
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState, initial_state

@@ -20,7 +20,7 @@ from relmachine.gates.own_law_facts import facts, sights
 from relmachine.gates.own_law_worker import solve
 from relmachine.gates.port import OwnLawCase
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused

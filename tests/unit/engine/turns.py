@@ -11,7 +11,7 @@ import orjson
 from relmachine.engine.turn import Case, Engine
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.shape import ShapeGate
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, Refused

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from relmachine.kernel.control import CLOSE
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.store.port import CommitOutcome
 from relmachine.store.sqlite import SqliteStore
 from tests.contract.fork_contract import prepared

@@ -17,7 +17,7 @@ from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.shape import ShapeGate
 from relmachine.ingest.cases import LogStep
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import initial_state

@@ -20,10 +20,11 @@ from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.control import CLOSE, FORK, MERGE, RESOLVE
-from relmachine.kernel.envelope import Candidate, Envelope, Message
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.plan import Plan
 from relmachine.store.port import Store

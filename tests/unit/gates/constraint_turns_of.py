@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from relmachine.algebra.posets import Poset
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Admitted

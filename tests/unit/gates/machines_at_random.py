@@ -8,7 +8,8 @@ from random import Random
 
 from relmachine.algebra.identity import payload_digest
 from relmachine.errors import RelmError
-from relmachine.kernel.envelope import ANONYMOUS, Candidate
+from relmachine.kernel.candidate import Candidate
+from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.machine.canonical import canonical_text
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Kind, Plan

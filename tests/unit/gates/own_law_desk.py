@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from relmachine.algebra.identity import payload_digest
 from relmachine.gates.own_law_scene import Scene, Sighting
 from relmachine.gates.port import OwnLawCase
-from relmachine.kernel.envelope import ANONYMOUS, Candidate
+from relmachine.kernel.candidate import Candidate
+from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Plan
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.kernel.verdicts import Refusal
 from relmachine.machine.machine import Machine

@@ -12,7 +12,7 @@ from random import Random
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.admission_facts import FactWriter, step_claims
 from relmachine.gates.port import LawCase
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.state import initial_state
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Plan

@@ -15,7 +15,7 @@ from relmachine.gates.constraint_laws import SENTENCES
 from relmachine.gates.constraint_programs import program_text, programs_digest
 from relmachine.gates.constraints import ConstraintChecker
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.standing import fiber_of

@@ -18,8 +18,9 @@ from relmachine.errors import Code
 from relmachine.gates.constraint_programs import solve
 from relmachine.gates.constraint_turns import TURN_PROGRAMS, TurnFacts
 from relmachine.gates.constraints import ConstraintChecker
+from relmachine.kernel.event_rows import ContributionRow
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import ContributionRow, Proposal
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import GateName
 from tests.unit.gates.constraint_brute_turns import Found, broken_turns

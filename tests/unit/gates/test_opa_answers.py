@@ -16,7 +16,7 @@ from relmachine.errors import Code, RelmError
 from relmachine.gates.opa import OpaPolicy
 from relmachine.gates.opa_bounds import OpaBounds
 from relmachine.gates.patience import OutOfPatienceError, patiently
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import Refusal
 from tests.unit.gates.scripted_opa import ALLOW, Reply, Reset, ScriptedOpa, Silence, answer, raw
 

@@ -12,7 +12,7 @@ from clingo.ast import parse_string
 
 from relmachine.errors import Code, RelmError
 from relmachine.gates import own_law_program, own_law_text
-from relmachine.machine.footprint import Rule, dependence, derive
+from relmachine.machine.dependence import Rule, dependence, derive
 from relmachine.machine.loader import load
 from relmachine.machine.machine import Machine
 from relmachine.machine.report import Law

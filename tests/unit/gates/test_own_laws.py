@@ -15,11 +15,13 @@ from random import Random
 
 import pytest
 from clingo import Control
+from pydantic import BaseModel
 
+from relmachine import Budget, Run, Section, View
 from relmachine.errors import Code, RelmError
 from relmachine.gates import own_law_process
 from relmachine.gates.own_law_facts import facts, sights
-from relmachine.gates.own_law_process import Excess, Gone, LawProcess
+from relmachine.gates.own_law_process import Answer, Excess, Gone, LawProcess
 from relmachine.gates.own_law_terms import text_term, time_term
 from relmachine.gates.own_law_vocabulary import VOCABULARY
 from relmachine.gates.own_laws import OwnLaws
@@ -32,6 +34,10 @@ from tests.unit.gates.own_laws_at_random import PRINCIPALS, lawful_plan_and_thre
 
 GUARDED = 'guards("determine").'
 ENDLESS = law(GUARDED + ' reads(step,"note").', "n(0) :- event(_). n(X+1) :- n(X). violation(X) :- n(X), X < 0.")
+
+
+class Nothing(BaseModel):
+    """A payload without members."""
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +253,37 @@ def test_a_program_without_end_refuses_only_the_case_that_sets_it_going() -> Non
         process.close()
 
 
+def test_what_a_run_gives_is_judged_within_the_solver_seconds_of_its_step() -> None:
+    """Beside a step without such a bound: together they have the smaller one, and alone each its own."""
+
+    class Bounded(LawProcess):
+        def ask(self, text: str, cpu_seconds: float | None = None) -> Answer:
+            bounds.append(cpu_seconds)
+            return super().ask(text, cpu_seconds)
+
+    bounds: list[float | None] = []
+    endless = "n(z) :- event(_). n(f(X)) :- n(X). violation(X) :- n(X), X = w."
+    machine = desk(law=law(GUARDED + ' guards("judge"). reads(step,"note").', endless))
+
+    @machine.derivation(budget=Budget(solver_seconds=0.2))
+    async def judge(step: Nothing, view: View, run: Run) -> Section:
+        return Section()
+
+    limits, plan = Limits(own_law_cpu_seconds_max=20), machine.plan()
+    process = Bounded(limits)
+    try:
+        cases = [case(plan, "determine"), case(plan, "judge", [sighting("note")]), case(plan, "judge")]
+        refusals = OwnLaws(plan, limits, process).decide(cases)
+        assert [refusal and refusal.witness for refusal in refusals] == [
+            None,
+            {"law": "law", "limit": "solver_seconds", "solver_seconds": 0.2},
+            None,
+        ]
+        assert bounds == [0.2, 20, 0.2, 0.2]
+    finally:
+        process.close()
+
+
 def test_a_program_beyond_its_memory_refuses_only_its_case() -> None:
     limits = Limits(own_law_cpu_seconds_max=120, own_law_memory_bytes_max=160 * 1024 * 1024)
     process = LawProcess(limits)
@@ -319,7 +356,7 @@ class Dying(LawProcess):
 
     ending: Excess | Gone = Gone.ENDED
 
-    def ask(self, text: str) -> Excess | Gone:
+    def ask(self, text: str, cpu_seconds: float | None = None) -> Excess | Gone:
         self.starts += 1
         return self.ending
 

@@ -18,7 +18,7 @@ from relmachine.gates.classes import RateMeter, SizeBounds
 from relmachine.gates.grants import Grant, Grants, parse_grants, shipped_grants, shipped_policy
 from relmachine.gates.policy import RegoPolicy
 from relmachine.gates.questions import DENIED, Decision, Question
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 
 MODULES = {"steps": "relmachine/steps_test", "log": "system/log_test"}
 """Files of rules, each with its tests in a file and a package of the same name with `_test`."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, field_validator
 from relmachine.algebra.identity import digest
 from relmachine.errors import Code
 from relmachine.gates.shape import ShapeGate
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.verdicts import GateName, Refused
 from relmachine.machine.machine import Machine
@@ -313,3 +313,29 @@ def test_a_datetime_without_a_zone_is_refused_even_where_the_model_allows_it() -
 def test_a_datetime_outside_of_utc_years_is_refused() -> None:
     found = refused(message(envelope(data={"at": "0001-01-01T00:00:00+05:00"})))
     assert found.refusal.code is Code.PAYLOAD_INVALID
+
+
+@pytest.mark.parametrize(
+    ("token", "source"),
+    [("check", "relm:run"), ("check", "relm:held"), ("check", "relm:other"), ("_fork", "relm:run"),
+     ("_release", "relm:run"), ("_answer", "relm:follow-up")],
+)  # fmt: skip
+def test_keys_that_nodes_publish_under_are_nobody_elses(token: str, source: str) -> None:
+    """A step with such a key, decided first, would answer for what the node publishes later."""
+    found = refused(message(envelope(source=source, type=token), token=token))
+    assert (found.refusal.code, found.keyed) == (Code.ENVELOPE_INVALID, False)
+    assert found.refusal.witness == {"source": source}
+
+
+@pytest.mark.parametrize(
+    ("token", "source", "data"),
+    [
+        ("check", "relm:follow-up", {}),
+        ("check", "relmachine", {}),
+        ("_answer", "relm:run", {"request": 1, "attempt": 1, "reason": "cap"}),
+        ("_release", "relm:held", {"held": 1}),
+    ],
+)
+def test_what_nodes_publish_passes(token: str, source: str, data: dict[str, object]) -> None:
+    found = GATE.check(message(envelope(source=source, type=token, data=data), token=token))
+    assert isinstance(found, Candidate), found

@@ -11,8 +11,8 @@ import orjson
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
 from relmachine.kernel.advance import advance
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.control import RELEASE
-from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.held import dropped, holding, kept, released, waits
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState, initial_state

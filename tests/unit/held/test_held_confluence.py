@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from relmachine.kernel import advance
+from relmachine.kernel import turn
 from relmachine.machine.plan import Plan
 from tests.unit.gates.machines_at_random import Published
 from tests.unit.held.streams_at_random import Release, Sent, decided, deferring, grown
@@ -73,11 +73,11 @@ def test_no_step_waits_for_what_is_there() -> None:
 
 def test_a_release_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted flaw: a turn that looks at one of the claims that a step needs, and not at all of them."""
-    support = advance.support
+    support = turn.support
 
     def one_of(plan: Plan, step: int) -> int:
         return support(plan, step) & -support(plan, step)
 
-    monkeypatch.setattr(advance, "support", one_of)
+    monkeypatch.setattr(turn, "support", one_of)
     with pytest.raises(AssertionError):
         test_no_step_waits_for_what_is_there()

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from relmachine.hosts.pauses import PAUSED_SECONDS, Pauses
 from relmachine.kernel.lane import Effect
 from relmachine.kernel.state import initial_state
@@ -13,6 +15,12 @@ from tests.contract.store_turns import desk
 
 def effect(record: str, outcome: str = "applied") -> Effect:
     return Effect("a", 1, record, "", 0, "", 0, "{}", "{}", outcome, "")
+
+
+@pytest.mark.parametrize(("record", "turn"), [("resume", True), ("cancel", False), ("close", False)])
+def test_a_thread_without_hints_that_stay_away_needs_no_turn_when_it_is_stopped(record: str, turn: bool) -> None:
+    """Another node may have those of a thread that is resumed."""
+    assert Pauses().heard(effect(record)) is turn
 
 
 def test_a_paused_thread_is_left_out_and_rests() -> None:
@@ -37,3 +45,13 @@ def test_a_pause_that_changed_nothing_is_none() -> None:
     pauses = Pauses()
     pauses.heard(effect("pause", "refused"))
     assert len(pauses) == 0
+
+
+def test_a_thread_that_is_seen_awake_rests_no_more() -> None:
+    """Whatever was heard, and when: a round that began before the resume notes the thread after it was heard."""
+    state = initial_state(desk(), "a")
+    pauses = Pauses()
+    pauses.heard(effect("resume"))
+    pauses.awake({"a": replace(state, paused=True)})
+    assert pauses.awake({"a": state}) == {"a": state}
+    assert (pauses.seconds("a"), len(pauses)) == (0.0, 0)

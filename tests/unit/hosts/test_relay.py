@@ -11,7 +11,7 @@ import pytest
 
 from relmachine.hosts import relay as relay_module
 from relmachine.hosts.relay import Relay
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 
 
 def row(seq: int) -> OutboxRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relmachine.errors import Code
 from relmachine.hosts.repetition import sort_out
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.verdicts import GateName, Refusal, Refused, Repeated
 from relmachine.store.port import Receipt
 

@@ -19,9 +19,10 @@ from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.assembly import Gates, assemble
 from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.machine import Machine
 from relmachine.machine.declaration import Member
 from relmachine.machine.plan import FieldType

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from relmachine.hosts.local import LocalHost
 from relmachine.hosts.round_reading import RoundReading
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState
 from tests.contract.host_rounds import ScriptedRounds
@@ -40,7 +40,7 @@ def message(sequence: int) -> Message:
 
 def read(reader: Lagging, cursor: int, hinted: Mapping[str, int]) -> tuple[list[int], RoundReading]:
     reading = RoundReading(Limits(), cast(Any, reader))
-    states = {"t": cast(ThreadState, type("State", (), {"cursor": cursor}))}
+    states = {"t": cast(ThreadState, type("State", (), {"cursor": cursor, "until": 0}))}
     found = asyncio.run(reading.next_steps(states, hinted, {}))
     return [step.sequence for step in found["t"]], reading
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -18,7 +18,7 @@ from relmachine.gates.own_law_past import Past
 from relmachine.gates.own_law_scene import Sighting
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.hosts import sightings
-from relmachine.hosts.round import Rounds, Stages
+from relmachine.hosts.caches import Caches
 from relmachine.hosts.sightings import HotSightings
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import Proposal
@@ -154,15 +154,12 @@ def test_a_past_of_another_head_is_read_again_and_so_is_one_that_a_record_change
     asyncio.run(work())
 
 
-def test_a_round_forgets_the_past_of_a_thread_that_a_record_changed() -> None:
+def test_the_past_of_a_thread_that_a_record_changed_is_forgotten() -> None:
     """The host drops it where it takes a durable proposal, whatever the cache does with one."""
     dropped: list[str] = []
-    stages = SimpleNamespace(
-        plan=PLAN, sightings=SimpleNamespace(drop=dropped.append), values=SimpleNamespace(drop=lambda _: None)
-    )
-    rounds = Rounds.__new__(Rounds)
-    rounds._stages = cast(Stages, stages)  # pyright: ignore[reportPrivateUsage]
-    rounds._remember(moved(state("t"), state("t"), joins=True))  # pyright: ignore[reportPrivateUsage]
+    states, values = SimpleNamespace(keep=list), SimpleNamespace(drop=lambda _: None)
+    caches = Caches(cast(Any, states), cast(Any, values), cast(Any, SimpleNamespace(drop=dropped.append)))
+    caches.advance([moved(state("t"), state("t"), joins=True)])
     assert dropped == ["t"]
 
 

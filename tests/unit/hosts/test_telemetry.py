@@ -13,7 +13,7 @@ import pytest
 
 from relmachine.hosts import telemetry as module
 from relmachine.hosts.telemetry import BODY_BYTES_MAX, Telemetry, TelemetryKind
-from relmachine.kernel.proposal import ControlRow
+from relmachine.kernel.control_rows import ControlRow
 from tests.contract.store_turns import Desk
 
 AT = 1_700_000_000.25

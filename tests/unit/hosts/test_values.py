@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from relmachine import Machine, Section, View
 from relmachine.hosts.values import HotValues
-from relmachine.kernel.proposal import ContributionRow
+from relmachine.kernel.event_rows import ContributionRow
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.machine.plan import Plan
 

@@ -22,8 +22,8 @@ from relmachine.ingest.members import value_of
 from relmachine.ingest.reading import Form
 from relmachine.ingest.steps import FAULTS_KEPT_MAX, outgoing, survey
 from relmachine.ingest.xes import Attribute
-from relmachine.kernel.envelope import parse
 from relmachine.kernel.limits import Limits
+from relmachine.kernel.parsing import parse
 from relmachine.kernel.thread_token import thread_label
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import FieldType

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from relmachine.algebra.posets import Poset
 from relmachine.machine.compile import compile_plan, stability
 from relmachine.machine.declaration import Declaration, StepDeclaration
-from relmachine.machine.footprint import Rule, dependence, derive
+from relmachine.machine.dependence import Rule, dependence, derive
 from relmachine.machine.machine import Machine
 from relmachine.machine.plan import Kind, Plan, Reducer
 from relmachine.machine.report import Law, Verdict

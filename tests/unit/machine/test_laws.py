@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from relmachine import Code, Machine, RelmError, Section, ThreadBudget, View
+from relmachine import Budget, Code, Machine, RelmError, Section, ThreadBudget, View
 from relmachine.machine.declaration import Member
 from relmachine.machine.plan import FieldType
 from relmachine.machine.report import Law, Verdict
@@ -168,6 +169,18 @@ def deferring_run(machine: Machine) -> None:
         return Section()
 
 
+def asking(machine: Machine, budget: Budget | None = None, targets: tuple[str, ...] = (), **tool: float) -> None:
+    """`ask` asks a model, with one tool."""
+
+    @machine.tool(**cast(Any, tool))
+    def look() -> str:
+        return ""
+
+    @machine.derivation(output=Note, budget=budget or Budget(), tools=[look], targets=targets)
+    def ask(step: Note, view: View) -> str:
+        return ""
+
+
 def budgeted(machine: Machine, budget: ThreadBudget) -> None:
     machine.declaration.budget = budget
 
@@ -295,6 +308,32 @@ BROKEN: list[tuple[Law, Breaking, dict[str, object]]] = [
     (Law.CLOSURES_RUN, closure_of_one_argument, {"step": "work"}),
     (Law.CLOSURES_RUN, closure_that_waits, {"step": "work"}),
     (Law.CLOSURES_RUN, closure_that_records, {"step": "work", "fields": ["total"]}),
+    *[
+        (
+            Law.CLOSURES_RUN,
+            lambda m, n=n, v=v: asking(m, Budget(**{n: v})),
+            {"step": "ask", "bound": f"budget.{n}", "given": str(v)},
+        )
+        for n, v in (
+            ("wall_seconds", 0.0),
+            ("wall_seconds", float("inf")),
+            ("solver_seconds", float("nan")),
+            ("tokens", 0),
+            ("cost", -1.0),
+            ("tool_calls", -1),
+            ("passes", 0),
+            ("repeats", 0),
+            ("failures", -3),
+        )
+    ],
+    *[
+        (
+            Law.CLOSURES_RUN,
+            lambda m, n=n, v=v: asking(m, **{n: v}),
+            {"step": "ask", "bound": f"look.{n}", "given": str(v)},
+        )
+        for n, v in (("seconds", 0.0), ("seconds", float("inf")), ("memory_bytes", -1), ("output_bytes", 0))
+    ],
     (Law.DEFERRAL_SOUND, lambda m: m.step("s", kind="process", on_missing="defer"), {"step": "s"}),
     (Law.DEFERRAL_SOUND, deferring_run, {"step": "late"}),
     (Law.DEFERRAL_SOUND, lambda m: waiting(m, on_missing="later"), {"step": "s", "on_missing": "later"}),
@@ -352,8 +391,36 @@ def test_a_broken_machine_is_named_with_law_and_witness(
 
 
 def test_every_law_is_broken_by_some_machine_here() -> None:
-    """But a warning, and tables, which `test_explicit` breaks."""
-    assert {law for law, _, _ in BROKEN} == set(Law) - {Law.CONFIRMATION_APART, Law.TABLES_LAWFUL}
+    """But warnings, and tables, which `test_explicit` breaks."""
+    warnings = {Law.CONFIRMATION_APART, Law.CONFIRMATION_COMPUTED}
+    assert {law for law, _, _ in BROKEN} == set(Law) - warnings - {Law.TABLES_LAWFUL}
+
+
+def test_no_bound_at_all_is_a_run_without_tool_calls_and_without_a_bound_on_its_cost() -> None:
+    machine = sound()
+    asking(machine, Budget(tool_calls=0, cost=None))
+    assert machine.check().ok
+
+
+def test_a_model_that_may_settle_a_claim_by_a_recorded_process_is_a_warning() -> None:
+    """A recorded step that asserts nothing, and one that is computed, are none."""
+    machine = sound()
+    machine.step("noted", kind="process")
+    machine.step("judged", kind="derivation", asserts=["b"])
+    machine.step("stated", kind="process", asserts=["a"])
+    asking(machine, targets=("noted", "judged", "stated", "compute"))
+
+    @machine.process(asserts=["a"])
+    def compute(step: Note, view: View) -> Section:
+        return Section()
+
+    report = machine.check()
+    assert report.ok
+    found = report.of(Law.CONFIRMATION_COMPUTED)
+    assert (found.verdict, [dict(item.witness) for item in found.findings]) == (
+        Verdict.WARNING,
+        [{"step": "ask", "target": "stated", "claims": ["a"]}],
+    )
 
 
 def test_a_process_beside_another_kind_is_a_warning() -> None:

@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from relmachine.errors import Code, RelmError
-from relmachine.node.parts import _open_store, stream_bounds
 from relmachine.node.settings import Settings
+from relmachine.node.sharing import stream_bounds
+from relmachine.node.store_opening import open_store
 from relmachine.stream.bounds import ACK_WAIT_SECONDS, SHARED_ACK_WAIT_SECONDS
 from tests.contract.stream_contract import plan_of
 
@@ -56,5 +57,5 @@ def test_bounds_of_the_replicated_store_reach_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("RELM_RQLITE_BOUNDS", '{"retry_seconds_max": 0.05, "connect_seconds_max": 0.05}')
     made = Settings(store_urls=("http://127.0.0.1:1",))
     with pytest.raises(RelmError) as refused:
-        asyncio.run(asyncio.wait_for(_open_store(made, plan_of("m")), 10))
+        asyncio.run(asyncio.wait_for(open_store(made, plan_of("m")), 10))
     assert (refused.value.code, refused.value.witness["retry_seconds_max"]) == (Code.UNREACHABLE, 0.05)

@@ -12,7 +12,7 @@ import pytest
 from relmachine.errors import Code
 from relmachine.gates.port import LawCase
 from relmachine.gates.shape import ShapeGate
-from relmachine.kernel.envelope import Candidate, Message
+from relmachine.kernel.candidate import Candidate, Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import initial_state

@@ -14,7 +14,7 @@ import orjson
 from relmachine.errors import Code, RelmError
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, Decided, Refused, Repeated

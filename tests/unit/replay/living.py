@@ -19,6 +19,7 @@ from relmachine.hosts.relay import Relay
 from relmachine.hosts.round import Rounds
 from relmachine.hosts.run_attempt import Attempts
 from relmachine.hosts.run_views import RunViews
+from relmachine.hosts.telemetry import Telemetry
 from relmachine.hosts.values import HotValues
 from relmachine.kernel.answer import Answer
 from relmachine.kernel.detached import OpenRun
@@ -48,8 +49,8 @@ class Publishes:
 class Living(Workshop):
     """A workshop with a runner that works when it is told to, and whose proposed steps leave."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, store: Store, telemetry: Telemetry | None = None) -> None:
+        self.plan, self.telemetry = plan, telemetry
         self.carrier = RunCarrier(plan, Models(plan.models), ToolProcesses(), Limits())
         super().__init__(plan, store)
         views = RunViews(plan, HotValues(plan, store, 100))
@@ -67,7 +68,17 @@ class Living(Workshop):
             ConstraintChecker(plan, limits),
         )
         relay, bindings = cast(Relay, NoFeeds()), self.carrier.bindings
-        return Rounds(assemble(plan, limits, store or self.store, self.stream, gates, relay, bindings=bindings))
+        stages = assemble(
+            plan,
+            limits,
+            store or self.store,
+            self.stream,
+            gates,
+            relay,
+            bindings=bindings,
+            telemetry=self.telemetry,
+        )
+        return Rounds(stages)
 
     async def answers(self) -> list[tuple[OpenRun, Answer]]:
         """What the open runs come to now; nothing is published yet."""

@@ -15,8 +15,8 @@ from relmachine import Replayer
 from relmachine.gates.policy import RegoPolicy
 from relmachine.hosts.assembly import assemble
 from relmachine.hosts.relay import Relay
-from relmachine.hosts.round import Stages
 from relmachine.hosts.runner import Runner
+from relmachine.hosts.stages import Stages
 from relmachine.hosts.telemetry import Telemetry
 from relmachine.replay import deciding
 from relmachine.replay.silent import NoRelay, Permitted

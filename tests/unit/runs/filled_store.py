@@ -53,7 +53,7 @@ async def fill(shop: Asked) -> None:
         failed = shop.step(thread, "propose")
         left = shop.step(thread, "propose")
         refused = shop.step(thread, "propose")
-        shop.answer(thread, done, follow_ups=(CONFIRM,), decisions=DECISIONS, passes=PASSES, plan='{"seed":1}')
+        shop.answer(thread, done, follow_ups=(CONFIRM,), decisions=DECISIONS, passes=PASSES)
         shop.step(thread, "observe", symptom=f"loud {thread}")
         shop.answer(thread, overtaken, decisions=DECISIONS[:1])
         shop.answer(thread, overtaken, attempt=2, passes=PASSES[1:])

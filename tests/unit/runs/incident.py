@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from relmachine import Machine, Section, View
+from relmachine.hosts.assembly import declared
 from relmachine.kernel.answer import Answer, FollowUp, Reason
 from relmachine.kernel.control import ANSWER
 from relmachine.kernel.envelope import Envelope
+from relmachine.kernel.frozen import freeze
 from tests.unit.forks.workshop import Workshop
 
 
@@ -53,14 +55,30 @@ class Asked(Workshop):
     """A workshop that answers for runs by hand."""
 
     def answer(self, thread: str, request: int, key: str | None = None, **said: object) -> int:
-        """Publish an answer: by default one that is done and proposes the cause `disk`."""
-        given: dict[str, object] = {"attempt": 1, "reason": Reason.DONE, "contributions": {"cause": '"disk"'}, **said}
+        """Publish an answer: by default one that is done and proposes the cause `disk`, by the plan of a first run."""
+        given: dict[str, object] = {
+            "attempt": 1,
+            "reason": Reason.DONE,
+            "contributions": {"cause": '"disk"'},
+            "plan": self.frozen(request),
+            **said,
+        }
         if given["reason"] is not Reason.DONE:
             given.pop("contributions", None)
         data = Answer(request=request, **given).model_dump(mode="json", exclude_defaults=True)  # pyright: ignore
         self._ids += 1
         body = Envelope(id=key or f"answer-{self._ids}", source="relm:run", type=ANSWER, data=data).wire()
         return self.stream.publish(thread, ANSWER, body)
+
+    def frozen(self, request: int) -> str:
+        """The plan that a run of that message is opened with, while its thread has no budget; empty for no message."""
+        if request > len(self.stream.messages):
+            return "{}"
+        message = self.stream.messages[request - 1]
+        step = self.plan.steps[self.plan.step_index[message.step_token]]
+        assert step.run is not None
+        key = Envelope.model_validate_json(message.body).step_key
+        return freeze(self.plan, step, key, *declared(step), step.run.budget).text()
 
     async def table(self, sql: str, *parameters: object) -> list[Mapping[str, object]]:
         """Rows of the store."""

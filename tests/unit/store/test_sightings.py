@@ -12,7 +12,8 @@ from relmachine.gates.own_law_past import Past, reach
 from relmachine.gates.own_law_scene import Sighting
 from relmachine.gates.shape import ShapeGate
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, Envelope, Message
+from relmachine.kernel.candidate import Candidate, Message
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted

@@ -12,6 +12,7 @@ import pytest
 from relmachine.kernel.limits import Limits
 from relmachine.store.sqlite import SqliteReading, SqliteStore
 from relmachine.store.verify import Report, verify
+from relmachine.store.write_order import WriteOrder
 from tests.unit.store.stored import ask, filled, tamper
 
 SECOND = "(SELECT event_id FROM thread_events WHERE thread = 'b%20c' ORDER BY seq LIMIT 1 OFFSET 1)"
@@ -62,7 +63,8 @@ def test_what_is_committed_in_the_meantime_does_not_show(tmp_path: Path) -> None
         turns = [made.notes(thread, 2) for thread in ("b%20c", "a", "0", "z")]
 
         def commit(_done: int, _total: int) -> None:
-            other._writer.commit([turns.pop()], ())  # pyright: ignore[reportPrivateUsage]
+            writer = other._writer  # pyright: ignore[reportPrivateUsage]
+            writer.commit([turns.pop()], (), WriteOrder())
 
         found = await verify(store, commit)
         assert found.ok, found.fault

@@ -17,7 +17,8 @@ from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.shape import ShapeGate
 from relmachine.hosts.sightings import HotSightings
 from relmachine.kernel.advance import advance
-from relmachine.kernel.envelope import Candidate, Envelope, Message
+from relmachine.kernel.candidate import Candidate, Message
+from relmachine.kernel.envelope import Envelope
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import initial_state
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused

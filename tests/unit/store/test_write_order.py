@@ -1,37 +1,63 @@
-"""Goal: what is urgent goes before data that waits. Method: threads that queue up behind a held place."""
+"""Goal: no data begins to be written while somebody urgent is on the way. Method: threads that write data beside one,
+or two at a time, that are urgent.
+"""
 
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
+import pytest
+
+from relmachine.store import write_order
 from relmachine.store.write_order import WriteOrder
 
 
-def test_the_urgent_one_goes_first_though_it_came_last() -> None:
-    order, done = WriteOrder(), list[str]()
-    waiting = [threading.Event() for _ in range(9)]
+def test_data_waits_until_everybody_urgent_is_through() -> None:
+    order, begun = WriteOrder(), threading.Semaphore(0)
 
-    def ordinary(place: int) -> None:
-        waiting[place].set()
-        with order.ordinary():
-            done.append("data")
+    def write() -> None:
+        order.give_way()
+        begun.release()
 
-    def urgent() -> None:
-        waiting[8].set()
-        with order.urgent():
-            done.append("control")
-
-    threads = [threading.Thread(target=ordinary, args=(place,)) for place in range(8)]
-    last = threading.Thread(target=urgent)
-    with order.ordinary():
-        for thread in threads:
-            thread.start()
-        for event in waiting[:8]:
-            assert event.wait(5)
-        last.start()
-        assert waiting[8].wait(5)
-        while not order.urgent_waiting:
-            threading.Event().wait(0.001)
-    for thread in (*threads, last):
+    first, second = ExitStack(), ExitStack()
+    assert not order.expected()
+    order.give_way()
+    first.enter_context(order.urgent())
+    second.enter_context(order.urgent())
+    writers = [threading.Thread(target=write) for _ in range(8)]
+    for thread in writers:
+        thread.start()
+    first.close()
+    assert order.expected()
+    assert not begun.acquire(timeout=0.05), "the other is still on the way"
+    second.close()
+    for thread in writers:
         thread.join(5)
-    assert done == ["control", *["data"] * 8]
+    assert all(begun.acquire(timeout=5) for _ in writers)
+    assert not order.expected()
+
+
+def test_who_is_urgent_at_once_behind_another_is_for_the_next_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_order, "GIVE_WAY_SECONDS_MAX", 60.0)
+    order, begun = WriteOrder(), threading.Event()
+    urgent = ExitStack()
+    urgent.enter_context(order.urgent())
+    writer = threading.Thread(target=lambda: (order.give_way(), begun.set()))
+    writer.start()
+    while not order._free._waiters:  # type: ignore[attr-defined]
+        threading.Event().wait(0.001)
+    with order._free:  # nobody wakes in between
+        urgent.close()
+        urgent.enter_context(order.urgent())
+    assert begun.wait(5)
+    urgent.close()
+    writer.join(5)
+
+
+def test_data_does_not_wait_for_one_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_order, "GIVE_WAY_SECONDS_MAX", 0.05)
+    order = WriteOrder()
+    with order.urgent():
+        order.give_way()
+        assert order.expected()

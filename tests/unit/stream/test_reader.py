@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.direct import Stored
 from relmachine.stream.reader import NatsReader

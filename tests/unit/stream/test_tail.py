@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relmachine.kernel.envelope import Message
+from relmachine.kernel.candidate import Message
 from relmachine.stream.bounds import StreamBounds
 from relmachine.stream.tail import (
     CUT_OVERHEAD_BYTES,

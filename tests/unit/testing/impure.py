@@ -145,3 +145,8 @@ def failing(step: Given, view: View) -> Section:
 @machine.process(writes=[found])
 def by_clock(step: Given, view: View) -> Section:
     return Section({"found": str(time.time())})
+
+
+@machine.inquiry(fallback_closure=by_clock)
+def asks(step: Given, view: View) -> str:
+    return step.text

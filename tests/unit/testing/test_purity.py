@@ -111,6 +111,8 @@ def test_pure_closures_pass_with_every_payload_and_view() -> None:
 def test_the_guard_is_up_while_a_step_is_asserted() -> None:
     with pytest.raises(RelmError, match=r"time\.time was touched"):
         assert_pure(impure.machine, "by_clock", [{}])
+    with pytest.raises(RelmError, match=r"time\.time was touched"):  # the closure that `asks` falls back on
+        assert_pure(impure.machine, "asks", [{}])
     for step in ("nothing", "noted"):  # unknown, and recorded
         with pytest.raises(RelmError, match="no closure"):
             assert_pure(impure.machine, step, [{}])

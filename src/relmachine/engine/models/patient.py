@@ -16,7 +16,7 @@ from pydantic_ai.settings import ModelSettings
 
 from relmachine.engine.models.bounds import ModelBounds
 from relmachine.engine.models.breaker import Breaker
-from relmachine.engine.models.deadline import beyond
+from relmachine.engine.models.deadline import at_most, beyond
 from relmachine.engine.models.patience import passes, pause, unwell
 from relmachine.errors import Code, RelmError
 
@@ -90,7 +90,7 @@ class PatientModel(WrapperModel):
     ) -> ModelResponse:
         with self._breaker.through():
             try:
-                async with asyncio.timeout(self._bounds.request_seconds_max):
+                async with asyncio.timeout(at_most(self._bounds.request_seconds_max, self._clock())):
                     answer = await self.wrapped.request(messages, settings, parameters)
             except Exception as error:
                 (self._breaker.failed if unwell(error) else self._breaker.answered)()

@@ -10,13 +10,15 @@ import structlog
 
 from relmachine.engine.outputs import Taken
 from relmachine.engine.runs.decisions import json_bytes
-from relmachine.engine.runs.differences import Difference
 from relmachine.engine.runs.ended import End, RunEnded
+from relmachine.engine.runs.fallback import answer_instead, stands_in
 from relmachine.engine.runs.forms import carry
-from relmachine.engine.runs.port import Carried, Keep, Models, RunRequest, ToolProcesses
-from relmachine.engine.runs.recorder import Recorder
+from relmachine.engine.runs.port import Carried, Keep, Mode, ModelSource, Passed, RunRequest, ToolRunner
+from relmachine.engine.runs.recorder import DEADLINE, Recorder
 from relmachine.engine.runs.running import Running
-from relmachine.engine.runs.words import said
+from relmachine.engine.runs.shares import Shares
+from relmachine.engine.runs.solver import Solver
+from relmachine.engine.words import said
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import Answer, Failure, Reason
 from relmachine.kernel.frozen import freeze
@@ -42,7 +44,7 @@ _SHARE_OF_RECORD = 0.75
 class RunCarrier:
     """Implements `port.Carrier` for runs of `plan`. Importing it loads no model library."""
 
-    def __init__(self, plan: Plan, models: Models, processes: ToolProcesses, limits: Limits) -> None:
+    def __init__(self, plan: Plan, models: ModelSource, processes: ToolRunner, limits: Limits) -> None:
         self._plan, self._models, self._processes, self._limits = plan, models, processes, limits
         self._answer_bytes_max = limits.payload_bytes_max - ENVELOPE_BYTES
         self._record_bytes_max = min(limits.run_record_bytes_max, int(self._answer_bytes_max * _SHARE_OF_RECORD))
@@ -62,17 +64,23 @@ class RunCarrier:
         except RelmError:
             return name
 
-    async def carry_out(self, request: RunRequest, keep: Keep | None = None) -> Carried:
+    async def carry_out(self, request: RunRequest, keep: Keep | None = None, passed: Passed | None = None) -> Carried:
         """Run to an end (`port.Carrier`). Raises what `keep` raises: a run that cannot be kept has no answer."""
         began = monotonic()
-        recorder = Recorder(request, keep, self._record_bytes_max)
-        running = Running(request, recorder, self._models, self._processes, self._limits)
+        recorder = Recorder(request, keep, self._record_bytes_max, passed)
+        budget, closure = request.frozen.budget, request.step.run and request.step.run.fallback_closure
+        shares = Shares.of(began, budget.wall_seconds, has_closure=closure is not None)
+        solver = Solver(recorder, budget.solver_seconds)
+        running = Running(request, recorder, self._models, self._processes, self._limits, shares, solver)
         found = await self._to_an_end(running)
+        if found is None and recorder.end is not None and stands_in(running, recorder.end):
+            found = await answer_instead(running, recorder.end)
         if recorder.lost is not None:
             raise recorder.lost
-        divergences = recorder.close()
-        seconds = monotonic() - began
-        return Carried(self._answer(running, None if recorder.end else found, seconds), tuple(divergences))
+        divergences = tuple(recorder.close())
+        if divergences and request.mode is not Mode.RESIMULATE:
+            found = None
+        return Carried(self._answer(running, found, monotonic() - began), divergences)
 
     async def close(self) -> None:
         """Let go of clients and processes, and of runs that are left to themselves."""
@@ -89,7 +97,8 @@ class RunCarrier:
         try:
             _check_frozen(running)
             running.recorder.check()
-            return await self._in_time(running)
+            found = await self._in_time(running)
+            return None if running.recorder.end is not None else found
         except RunEnded:
             return None
         except Exception as error:
@@ -101,10 +110,10 @@ class RunCarrier:
         """A task of its own, since it may not let go when it is cancelled: nobody waits for it longer than this."""
         task = asyncio.ensure_future(carry(running))
         try:
-            done, _ = await asyncio.wait({task}, timeout=running.request.frozen.budget.wall_seconds)
+            done, _ = await asyncio.wait({task}, timeout=running.shares.agent - monotonic())
             if done:
                 return task.result()
-            await running.recorder.time_out()
+            await running.recorder.stop(DEADLINE)
             task.cancel()
             await asyncio.wait({task}, timeout=GRACE_SECONDS)
             return None
@@ -122,17 +131,18 @@ class RunCarrier:
 
     def _answer(self, running: Running, found: Taken | None, seconds: float) -> Answer:
         request, recorder = running.request, running.recorder
+        end = recorder.end if found is None else None
         whole = Answer(
             request=request.sequence,
             attempt=request.attempt,
-            reason=Reason.DONE if recorder.end is None else recorder.end.reason,
+            reason=Reason.DONE if end is None else end.reason,
             contributions={} if found is None else dict(found[0]),
             follow_ups=() if found is None else found[1],
-            failure=None if recorder.end is None else _failure(recorder.end),
+            failure=None if end is None else _failure(end),
             plan=request.frozen.text(),
             decisions=tuple(recorder.decisions),
             passes=tuple(recorder.passes),
-            usage=running.spending.usage(seconds),
+            usage=running.spending.usage(seconds, running.solver.seconds),
         )
         size = json_bytes(whole)
         if size <= self._answer_bytes_max:
@@ -151,7 +161,7 @@ def _check_frozen(running: Running) -> None:
     for name in _COMPARED:
         then, here = getattr(frozen, name), getattr(now, name)
         if then != here:
-            running.recorder.diverge(Difference(f"the frozen plan has another {name!r}", str(then), str(here)))
+            running.recorder.diverge(f"the frozen plan has another {name!r}", str(then), str(here))
 
 
 def _failure(end: End) -> Failure:

@@ -28,6 +28,11 @@ class Choice:
         """The model to ask now. Errors: `model_unbound`."""
         return self._running.models.resolve(self.binding)
 
+    @property
+    def until(self) -> float | None:
+        """When the fallback goes on at the latest, on the clock of `time.monotonic`; None when there is none."""
+        return self._running.shares.primary if self._fallback else None
+
     def degrade(self) -> bool:
         """Go on with the fallback, for the rest of the run; False when there is none any more."""
         if not self._fallback:

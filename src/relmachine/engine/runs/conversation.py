@@ -22,6 +22,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from relmachine.algebra.identity import digest
+from relmachine.engine.models.deadline import give_up_at
 from relmachine.engine.runs.choice import Choice
 from relmachine.engine.runs.decisions import Found
 from relmachine.engine.runs.model_answer import RESPONSES, caught, recorded
@@ -70,17 +71,18 @@ class Conversation:
         place = len(running.recorder.decisions)
 
         async def found() -> Found:
-            response = await model_request(
-                choice.resolve(),
-                list(self.messages),
-                model_settings=ModelSettings(seed=running.request.frozen.seed),
-                model_request_parameters=self._parameters(),
-                instrument=False,
-            )
+            with give_up_at(choice.until or running.shares.agent, cuts=choice.until is not None):
+                response = await model_request(
+                    choice.resolve(),
+                    list(self.messages),
+                    model_settings=ModelSettings(seed=running.request.frozen.seed),
+                    model_request_parameters=self._parameters(),
+                    instrument=False,
+                )
             cost = running.models.cost_of(response, choice.binding)
             return recorded(response, cost, place, running.limits.answer_text_bytes_max)
 
-        return await running.recorder.see("model", choice.name, question, lambda: caught(found))
+        return await running.recorder.see("model", choice.name, question, lambda: caught(found, choice.until))
 
     def _terms(self) -> str:
         """Digest of all that a model is told but for the messages."""

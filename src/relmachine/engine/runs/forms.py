@@ -10,7 +10,7 @@ from relmachine.engine.outputs import Taken, bounded, taken
 from relmachine.engine.runs.ended import RunEnded
 from relmachine.engine.runs.running import Running
 from relmachine.engine.runs.threads import Raised, Returned, awaited_in_thread, in_thread
-from relmachine.engine.runs.words import said
+from relmachine.engine.words import said
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import Reason
 
@@ -38,10 +38,13 @@ async def _with_run(running: Running, closure: Callable[..., object], payload: o
     run, view = ClosureRun(running, Agent(running)), running.request.view
 
     def begin() -> Coroutine[Any, Any, object]:
+        run.enter()
         return cast(Coroutine[Any, Any, object], closure(payload, view, run))
 
     try:
-        return await awaited_in_thread(begin)
+        outcome = await awaited_in_thread(begin)
+        await run.over()
+        return outcome
     finally:
         run.leave()
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import isfinite
+from time import monotonic
 from typing import Any, cast
 
 from pydantic import TypeAdapter
@@ -13,7 +14,7 @@ from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_core import PydanticSerializationError
 
 from relmachine.engine.runs.decisions import Found
-from relmachine.engine.runs.words import said, too_large
+from relmachine.engine.words import said, too_large
 from relmachine.errors import Code, RelmError
 
 RESPONSES = TypeAdapter(ModelResponse)
@@ -29,10 +30,18 @@ _TOKENS_MAX = 2**53 - 1
 """What a decision can hold."""
 
 
-async def caught(ask: Callable[[], Awaitable[Found]]) -> Found:
-    """What asking a model gives; a provider's client may raise anything, and that is then what the run saw."""
+async def caught(ask: Callable[[], Awaitable[Found]], until: float | None = None) -> Found:
+    """What asking a model gives; a provider's client may raise anything, and that is then what the run saw.
+
+    No answer `until` then (`time.monotonic`) is one such thing.
+    """
+    limit = asyncio.timeout(None if until is None else until - monotonic())
     try:
-        return await ask()
+        async with limit:
+            return await ask()
+    except TimeoutError as error:
+        late = "it gave no answer in its share of the run's wall seconds"
+        return Found(error=f"{Code.MODEL_FAILED}: {late if limit.expired() else said(error)}")
     except RelmError as error:
         return Found(error=f"{error.code}: {error.sentence}")
     except asyncio.CancelledError as error:

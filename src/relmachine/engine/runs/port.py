@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from relmachine.kernel.answer import Answer, Decision
+from relmachine.kernel.answer import Answer, Decision, Pass
+from relmachine.kernel.detached import OpenRun
 from relmachine.kernel.frozen import Frozen
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.plan import Plan, StepPlan
@@ -48,6 +49,33 @@ class RunRequest:
     recorded: Sequence[Decision] = ()
     mode: Mode = Mode.LIVE
 
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        run: OpenRun,
+        seen: tuple[ThreadState, View],
+        frozen: Frozen,
+        recorded: Sequence[Decision] = (),
+        mode: Mode = Mode.LIVE,
+    ) -> RunRequest:
+        """The attempt of `run` that runs now; `seen` is the thread as it stands, and what the step sees of it."""
+        step, (state, view) = run.candidate, seen
+        return cls(
+            plan=plan,
+            step=plan.steps[plan.step_index[step.step]],
+            thread=step.thread,
+            sequence=step.sequence,
+            attempt=run.attempt,
+            step_key=step.step_key,
+            payload=step.payload,
+            view=view,
+            state=state,
+            frozen=frozen,
+            recorded=recorded,
+            mode=mode,
+        )
+
 
 class Keep(Protocol):
     """Keeps what a run saw, before the run goes on with it."""
@@ -55,6 +83,10 @@ class Keep(Protocol):
     async def __call__(self, place: int, decision: Decision) -> None:
         """Durable when it returns, for a durable run. `place` counts from 0. Twice the same does no harm."""
         ...
+
+
+Passed = Callable[[Pass], None]
+"""Hears of each pass as it is made, those of an earlier life too; called in the loop of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +107,7 @@ class Carried:
     divergences: Sequence[Divergence] = field(default_factory=tuple[Divergence, ...])
 
 
-class Models(Protocol):
+class ModelSource(Protocol):
     """Where models come from."""
 
     def binding(self, name: str) -> str:
@@ -95,7 +127,7 @@ class Models(Protocol):
         ...
 
 
-class ToolProcesses(Protocol):
+class ToolRunner(Protocol):
     """Where tools run that nobody trusts."""
 
     async def call(self, tool: Tool, arguments: dict[str, object]) -> object:
@@ -114,7 +146,7 @@ class Carrier(Protocol):
         """The bindings of the step's model and of its fallback as of now, empty where there is none."""
         ...
 
-    async def carry_out(self, request: RunRequest, keep: Keep | None = None) -> Carried:
+    async def carry_out(self, request: RunRequest, keep: Keep | None = None, passed: Passed | None = None) -> Carried:
         """Run to an end: within its budget, whatever a model does. Never raises for what closures, tools or models do.
 
         A task that is cancelled raises CancelledError at once; who cancelled says what that means.

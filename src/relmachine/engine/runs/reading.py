@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from relmachine.engine.runs.conversation import OUTPUT_TOOL
 from relmachine.engine.runs.registry import Call, Misuse, Registry
-from relmachine.engine.runs.words import problems, said
+from relmachine.engine.words import problems, said
 from relmachine.errors import RelmError
 
 Accept = Callable[[BaseModel], object]

@@ -14,14 +14,13 @@ from pydantic_ai import Tool as ModelTool
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from relmachine.engine.outputs import FOLLOW_UPS_MAX
 from relmachine.engine.runs.decisions import Found
 from relmachine.engine.runs.own_tools import PUBLISH, OwnTools
 from relmachine.engine.runs.running import Running
 from relmachine.engine.runs.threads import Raised, in_thread
-from relmachine.engine.runs.words import problems, said, too_large
+from relmachine.engine.words import problems, said, too_large
 from relmachine.errors import Code, RelmError
-from relmachine.kernel.answer import Decision
+from relmachine.kernel.answer import FOLLOW_UPS_MAX, Decision
 from relmachine.machine.runs import Tool
 
 
@@ -105,8 +104,11 @@ class Registry:
         if declared is None and call.name == PUBLISH and len(self._running.proposals) >= FOLLOW_UPS_MAX:
             sentence = f"{FOLLOW_UPS_MAX} steps are proposed, and no more may be: answer"
             raise RelmError(Code.OUTPUT_INVALID, sentence, follow_ups_max=FOLLOW_UPS_MAX)
-        function = getattr(self._own, call.name) if declared is None else declared.function
-        outcome = await in_thread(lambda: _awaited(function(**call.values)))
+        if declared is None:
+            own = getattr(self._own, call.name)
+            outcome = await self._running.solver.ask(lambda: own(**call.values))
+        else:
+            outcome = await in_thread(lambda: _awaited(declared.function(**call.values)))
         if isinstance(outcome, Raised):
             if isinstance(outcome.error, RelmError):
                 raise outcome.error

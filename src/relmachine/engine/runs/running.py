@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from relmachine.engine.outputs import bounded, proposed
 from relmachine.engine.runs.ended import End, RunEnded
-from relmachine.engine.runs.port import Models, RunRequest, ToolProcesses
+from relmachine.engine.runs.port import ModelSource, RunRequest, ToolRunner
 from relmachine.engine.runs.recorder import Recorder
-from relmachine.engine.runs.spending import Spending
+from relmachine.engine.runs.shares import Shares
+from relmachine.engine.runs.solver import Solver
+from relmachine.engine.runs.spending import RunSpending
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.answer import FollowUp, Reason
 from relmachine.kernel.limits import Limits
@@ -22,9 +24,11 @@ class Running:
 
     request: RunRequest
     recorder: Recorder
-    models: Models
-    processes: ToolProcesses
+    models: ModelSource
+    processes: ToolRunner
     limits: Limits
+    shares: Shares
+    solver: Solver
     proposals: list[FollowUp] = field(default_factory=list[FollowUp])
 
     @property
@@ -34,9 +38,9 @@ class Running:
         return self.request.step.run
 
     @property
-    def spending(self) -> Spending:
+    def spending(self) -> RunSpending:
         """What is spent by now."""
-        return Spending(self.recorder.decisions, self.request.frozen.budget, self.request.frozen.fallback)
+        return RunSpending(self.recorder.decisions, self.request.frozen.budget, self.request.frozen.fallback)
 
     def propose(self, step: str, payload: Mapping[str, object]) -> None:
         """Take a follow-up. Errors: `output_invalid`."""

@@ -10,7 +10,7 @@ from relmachine.machine.runs import Budget
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class RunSpending:
     """Sums over the decisions of a run: nothing that is not recorded counts."""
 
     decisions: Sequence[Decision]
@@ -35,12 +35,13 @@ class Spending:
         over = sum(item.kind == "tool" for item in self.decisions) >= self.budget.tool_calls
         return f"the {self.budget.tool_calls} tool calls are spent" if over else None
 
-    def usage(self, seconds: float) -> Usage:
-        """All of it, with the wall seconds of this life of the run."""
+    def usage(self, seconds: float, solver_seconds: float = 0.0) -> Usage:
+        """All of it, with the wall and the solver seconds of this life of the run."""
         return Usage(
             model_calls=sum(item.kind == "model" for item in self.decisions),
             tool_calls=sum(item.kind == "tool" for item in self.decisions),
             tokens=sum(item.tokens for item in self.decisions),
             cost=sum(item.cost for item in self.decisions),
             seconds=seconds,
+            solver_seconds=solver_seconds,
         )

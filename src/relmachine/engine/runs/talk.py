@@ -13,7 +13,7 @@ from relmachine.engine.runs.passes import Passes, Result
 from relmachine.engine.runs.reading import Accept, Answered, Calls, Invalid, Read, read
 from relmachine.engine.runs.registry import Misuse, Registry
 from relmachine.engine.runs.running import Running
-from relmachine.engine.runs.words import problems
+from relmachine.engine.words import problems
 from relmachine.errors import Code
 from relmachine.kernel.answer import Decision, Reason
 
@@ -106,7 +106,9 @@ class Talk:
         self._fail(invalid.sentence)
 
     def _failed(self, error: str) -> None:
-        """The model gave no answer, or one that is not kept."""
+        """The model gave no answer, or one that is not kept. One that gives none was asked with patience: its fallback
+        goes on at once.
+        """
         code = error.partition(": ")[0]
         if code in (Code.LIMIT_EXCEEDED, Code.TEXT_INVALID):
             self._conversation.tell(f"your last answer was not read: {error}")
@@ -114,16 +116,16 @@ class Talk:
             self._fail(error)
             return
         self._passes.wrong("fail", "", error)
+        if self._choice.degrade():
+            self._failures = 0
+            return
         at_once = code == Code.MODEL_UNBOUND
         self._fail(error, Code(code) if code in (Code.MODEL_UNBOUND, Code.MODEL_FAILED) else Code.MODEL_FAILED, at_once)
 
     def _fail(self, why: str, code: Code = Code.RUN_FAILED, at_once: bool = False) -> None:
-        """One more failure in a row. When a model fails for good, its fallback goes on."""
+        """One more failure in a row."""
         self._failures += 1
         if not at_once and self._failures < self._budget.failures:
-            return
-        if code is not Code.RUN_FAILED and self._choice.degrade():
-            self._failures = 0
             return
         sentence = f"model {self._choice.name!r} gave nothing that counts, {self._failures} times in a row: {why}"
         raise self._running.ended(Reason.FATAL, code, sentence[:1000], model=self._choice.name)

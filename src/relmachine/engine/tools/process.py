@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,10 +27,13 @@ class ToolProcesses:
     async def call(self, tool: Tool, arguments: Mapping[str, object]) -> object:
         """What the tool gives, as JSON values. When the awaiting task is cancelled, the process is killed.
 
-        Errors: `tool_failed`, whose witness has the `tool`, the `kind` and the `detail`. The kinds: `start` (its
-        function cannot be found or imported again), `arguments` (they are no JSON, or too long), `timeout`, `memory`,
-        `output` (too long, or no JSON), `exit` (ended without an answer), `raised`, `ended` (by `close`).
+        Errors: `tool_failed`, whose witness has the `tool`, the `kind` and the `detail`. The kinds: `system` (this is
+        no Linux, which alone can hold such a process in), `start` (its function cannot be found or imported again),
+        `arguments` (they are no JSON, or too long), `timeout`, `memory`, `output` (too long, or no JSON), `exit` (ended
+        without an answer), `raised`, `ended` (by `close`).
         """
+        if sys.platform != "linux":
+            raise _failed(tool, "system", f"this is {sys.platform}")
         place = place_of(tool.function)
         if place is None:
             raise _failed(tool, "start", "it is not at the top level of a file")
@@ -64,6 +68,7 @@ class ToolProcesses:
 
 
 _ADVICE = {
+    "system": "run the node on Linux or in a container, which alone can hold such a process in; or trust the tool",
     "start": "declare it at the top level of a file that can be imported anywhere",
     "arguments": "let it take less, and values that have a JSON form",
     "timeout": "let it do less, or raise its `seconds`",

@@ -9,54 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from relmachine.kernel.proposal import OutboxRow, Proposal
-from relmachine.kernel.state import dump_state
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.fiber_rows import fiber_rows
 from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.store.rqlite.client import Statement
 from relmachine.store.rqlite.statements import Fragment, fragments, insert_text, inserts, joined
-from relmachine.store.turn_rows import Rows, begin_rows, content_rows, fence_rows, new_fibers
+from relmachine.store.turn_rows import MOVE, SENT, Rows, begin_rows, content_rows, fence_rows, moved, new_fibers
 
-SENT = """
-DELETE FROM outbox WHERE (seq, kind, thread) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))
-"""
-_MOVE = """
-UPDATE threads
-SET head = moved.value ->> 1, epoch = moved.value ->> 2, seq = moved.value ->> 3, state = moved.value ->> 4
-FROM json_each(?) moved WHERE thread = moved.value ->> 0
-"""
 _SNAPSHOT_TAKEN = """
 UPDATE threads SET snapshot_depth = taken.value ->> 1 FROM json_each(?) taken WHERE thread = taken.value ->> 0
 """
 # The fence goes first, so that nothing else of a stale proposal is looked at. Fibers go before the histories in them.
 _BEGINNING = (tables.THREADS, tables.COMMITS)
-_CONTENT = (
-    tables.EVENTS,
-    tables.HISTORIES,
-    tables.THREAD_EVENTS,
-    tables.EXTENSIONS,
-    tables.CLAIMS,
-    tables.CONTRIBUTIONS,
-    tables.RECEIPTS,
-    tables.REJECTIONS,
-    tables.TRANSITIONS,
-    tables.CONTROLS,
-    tables.OBSTRUCTIONS,
-    tables.RESOLUTIONS,
-    tables.FROZEN_PLANS,
-    tables.RUNS,
-    tables.RUN_ANSWERS,
-    tables.RUN_ATTEMPTS,
-    tables.DECISIONS,
-    tables.ITERATIONS,
-    tables.RUN_ENDS,
-    tables.HELD,
-    tables.HELD_ENDS,
-    tables.OUTBOX,
-    tables.SECTION_SNAPSHOTS,
-)
+_CONTENT = (*tables.OF_TURNS, tables.SECTION_SNAPSHOTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +47,7 @@ def piece(proposal: Proposal, snapshot: str | None, bounds: RqliteBounds) -> Pie
     rows: dict[str, Rows] = {
         insert_text(tables.THREADS): begin_rows([proposal]),
         insert_text(tables.COMMITS): fence_rows([proposal]),
-        _MOVE: [(after.thread, after.head, after.epoch, after.cursor, dump_state(after))],
+        MOVE: [moved(after)],
     }
     content = content_rows([proposal])
     assert content.keys() <= set(_CONTENT), "rows of a table that no request writes would be lost"
@@ -113,7 +81,7 @@ def request(
     statements = _gathered(map(insert_text, _BEGINNING), pieces, bytes_max)
     for target, rows in fiber_rows(fibers.values(), elements_max).items():
         statements += inserts(target, rows, bytes_max)
-    statements += _gathered([*map(insert_text, _CONTENT), _MOVE, _SNAPSHOT_TAKEN], pieces, bytes_max)
+    statements += _gathered([*map(insert_text, _CONTENT), MOVE, _SNAPSHOT_TAKEN], pieces, bytes_max)
     return statements, set(fibers)
 
 

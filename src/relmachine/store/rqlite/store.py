@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
-from relmachine.kernel.lane import Asked, Effect
+from relmachine.kernel.lane import Asked, Effect, Foretold
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState
 from relmachine.machine.plan import Plan
 from relmachine.store.deciding import (
@@ -25,7 +26,7 @@ from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Dr
 from relmachine.store.rqlite.bounds import RqliteBounds
 from relmachine.store.rqlite.client import RqliteClient
 from relmachine.store.rqlite.copying import still
-from relmachine.store.rqlite.lane import take
+from relmachine.store.rqlite.lane import foretell, take
 from relmachine.store.rqlite.level import Level
 from relmachine.store.rqlite.opening import read_meta, settle_schema
 from relmachine.store.rqlite.selecting import select
@@ -97,6 +98,9 @@ class RqliteStore(RqliteReading):
         await self._writer.close()
         await super().close()
 
+    async def calm(self) -> None:
+        """See `store.port.Store.calm`. The servers say nothing of what others send."""
+
     async def states(self, threads: Sequence[str]) -> Mapping[str, ThreadState]:
         """See `store.port.Store.states`. Errors, here and below: `unreachable`."""
         return states_of(await self._client.rows((STATES, asked(threads))))
@@ -128,9 +132,17 @@ class RqliteStore(RqliteReading):
         """See `store.port.Store.keep_draft`."""
         await self._writer.keep_draft(draft)
 
+    def expecting(self) -> AbstractContextManager[None]:
+        """See `store.port.LaneStore.expecting`. The servers order what they are sent."""
+        return nullcontext()
+
     async def control(self, asked: Sequence[Asked]) -> Sequence[Effect]:
         """See `store.port.Store.control`. Used inside the event loop that opened the store, as all of it."""
         return await take(self._client, asked) if asked else []
+
+    async def foretell(self, told: Sequence[Foretold]) -> None:
+        """See `store.port.Store.foretell`."""
+        await foretell(self._client, told)
 
     async def unsent(
         self, limit: int, threads: Sequence[str] | None = None, bytes_max: int = UNSENT_BYTES_MAX

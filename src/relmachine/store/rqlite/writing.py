@@ -15,7 +15,8 @@ import orjson
 
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.limits import Limits
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.machine.plan import Plan
 from relmachine.store import tables
 from relmachine.store.deciding import asked

@@ -11,7 +11,7 @@ import orjson
 
 from relmachine.algebra.identity import payload_digest
 from relmachine.errors import Code
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.ledger import WITNESS_CHARACTERS_MAX
 from relmachine.kernel.recorded import recorded
 from relmachine.kernel.verdicts import Admitted, GateName, Refusal, Refused

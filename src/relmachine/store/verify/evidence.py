@@ -14,6 +14,7 @@ import orjson
 
 from relmachine.errors import Code
 from relmachine.kernel.answer import Reason
+from relmachine.kernel.control import ANSWER
 from relmachine.kernel.lifecycle import ABORTED, COMMITTED, REFUSED
 from relmachine.kernel.verdicts import GateName
 from relmachine.store.points import pages
@@ -55,7 +56,8 @@ SELECT j.thread, j.seq, {_rows_at("controls", "j")}, {_end_at("j")},
 FROM rejections j WHERE (j.thread, j.seq) > (?, ?) ORDER BY j.thread, j.seq LIMIT 500
 """
 _CONTROLS = """
-SELECT k.thread, k.seq, k.evidence,
+SELECT k.thread, k.seq, k.evidence, k.record,
+  (SELECT count(*) FROM run_answers a WHERE a.thread = k.thread AND a.at_seq = k.seq) AS run_answers,
   (SELECT r.seq FROM receipts r WHERE r.thread = k.thread AND r.step_key = k.step_key) AS receipt
 FROM controls k WHERE (k.thread, k.seq) > (?, ?) ORDER BY k.thread, k.seq LIMIT 500
 """
@@ -76,6 +78,9 @@ WHERE (r.thread, r.seq) > (?, ?) ORDER BY r.thread, r.seq LIMIT 500
 """
 _HELD = """
 SELECT h.thread, h.seq, h.evidence,
+  EXISTS (SELECT 1 FROM held_ends e WHERE e.thread = h.thread AND e.seq = h.seq) AS ended,
+  (SELECT json_type(t.state, '$.waiting."' || h.seq || '"') IS NOT NULL FROM threads t WHERE t.thread = h.thread)
+    AS waits,
   (SELECT k.seq FROM receipts k WHERE k.thread = h.thread AND k.step_key = h.step_key) AS receipt
 FROM held h WHERE (h.thread, h.seq) > (?, ?) ORDER BY h.thread, h.seq LIMIT 500
 """
@@ -165,6 +170,8 @@ def _of_rejection(row: _Row) -> _Wrongs:
 
 def _of_control(row: _Row) -> _Wrongs:
     yield from _principal("controls", row)
+    if row["record"] == ANSWER and row["run_answers"] != 1:
+        yield "run_answers: of a record that took effect", row["run_answers"], 1
     if row["receipt"] != row["seq"]:
         yield "receipts: none of the record's key", row["receipt"], row["seq"]
 
@@ -187,6 +194,8 @@ _HOME = {"committed": "thread_events", "refused": "rejections", "applied": "cont
 
 def _of_held(row: _Row) -> _Wrongs:
     yield from _principal("held", row)
+    if row["ended"] == row["waits"]:
+        yield "held_ends: not what its thread knows of the step", row["ended"], 1 - cast(int, row["waits"])
     if row["receipt"] != row["seq"]:
         yield "receipts: none of the step's key", row["receipt"], row["seq"]
 

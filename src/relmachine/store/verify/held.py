@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from relmachine.kernel.advance import advance
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.control import Release
-from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.held import HeldStep, came_by_merge, dropped, expired, kept, released, waits
 from relmachine.kernel.lifecycle import COMMITTED
 from relmachine.kernel.proposal import Proposal

@@ -19,7 +19,9 @@ from relmachine.machine.plan import Plan
 from relmachine.store.points import pages
 from relmachine.store.port import Reads
 from relmachine.store.verify.fault import Fault, reason, shown
+from relmachine.store.verify.foretold import check_foretold
 from relmachine.store.verify.rows import BEFORE_ALL
+from relmachine.store.verify.stops import check_stops
 
 _EFFECTS = f"""
 SELECT {", ".join(Effect._fields)} FROM control_effects
@@ -33,15 +35,15 @@ WHERE e.outcome = 'repeated' AND NOT EXISTS (SELECT 1 FROM control_effects f
     AND f.outcome <> 'repeated' AND (f.record, f.payload) IS (e.record, e.payload)) LIMIT 1
 """
 _TWICE = "SELECT thread, max(control_seq), record FROM thread_stops GROUP BY thread, record HAVING count(*) > 1 LIMIT 1"
-# Each stop raises the epoch by one; what came between has the epoch of the stop before.
+# Each fence raises the epoch by one; what came between has the epoch of the fence before.
 _EPOCHS = """
 SELECT thread, control_seq, epoch, most FROM (
-  SELECT e.thread, e.control_seq, e.epoch, p.control_seq IS NOT NULL AS stop,
-    (SELECT count(*) FROM thread_stops s WHERE s.thread = e.thread AND s.at_seq < e.at_seq) AS least,
-    (SELECT count(*) FROM thread_stops s WHERE s.thread = e.thread AND s.at_seq <= e.at_seq) AS most,
-    (SELECT count(*) FROM thread_stops s WHERE s.thread = e.thread AND s.epoch <= e.epoch) AS rank
-  FROM control_effects e LEFT JOIN thread_stops p ON p.thread = e.thread AND p.control_seq = e.control_seq)
-WHERE epoch NOT BETWEEN least AND most OR (stop AND rank <> epoch) LIMIT 1
+  SELECT e.thread, e.control_seq, e.epoch, p.control_seq IS NOT NULL AS fence,
+    (SELECT count(*) FROM thread_fences s WHERE s.thread = e.thread AND s.at_seq < e.at_seq) AS least,
+    (SELECT count(*) FROM thread_fences s WHERE s.thread = e.thread AND s.at_seq <= e.at_seq) AS most,
+    (SELECT count(*) FROM thread_fences s WHERE s.thread = e.thread AND s.epoch <= e.epoch) AS rank
+  FROM control_effects e LEFT JOIN thread_fences p ON p.thread = e.thread AND p.control_seq = e.control_seq)
+WHERE epoch NOT BETWEEN least AND most OR (fence AND rank <> epoch) LIMIT 1
 """
 # Where an effect is said to be, and its thread's history was not.
 _ASTRAY = """
@@ -49,19 +51,11 @@ SELECT e.thread, e.control_seq, e.at_head, c.to_head FROM control_effects e
 LEFT JOIN commits c ON c.thread = e.thread AND c.to_seq = e.at_seq
 WHERE e.at_seq > 0 AND c.to_head IS NOT e.at_head LIMIT 1
 """
-_AFTER = """
-SELECT c.thread, c.to_seq, s.record FROM thread_stops s JOIN commits c ON c.thread = s.thread
-WHERE c.from_seq >= s.at_seq AND c.to_head <> c.from_head LIMIT 1
-"""
-_EVENTS_AFTER = """
-SELECT t.thread, t.seq, s.record FROM thread_stops s JOIN thread_events t ON t.thread = s.thread
-WHERE t.seq > s.at_seq LIMIT 1
-"""
 # The message as the trigger writes it, which has to be the one that waits.
 _MESSAGES = """
 SELECT o.thread, o.seq, o.body, json_object('thread', e.thread, 'control', json_object('sequence', e.control_seq,
     'record', e.record, 'key', e.step_key, 'outcome', e.outcome, 'at_sequence', e.at_seq, 'at_history', e.at_head,
-    'epoch', e.epoch, 'payload', json(iif(e.payload = '', '{}', e.payload)), 'evidence', json(e.evidence),
+    'epoch', e.epoch, 'payload', json(iif(e.payload = '', 'null', e.payload)), 'evidence', json(e.evidence),
     'refusal', json(iif(e.refusal = '', 'null', e.refusal))))
 FROM outbox o LEFT JOIN control_effects e ON e.thread = o.thread AND e.control_seq = o.body ->> '$.control.sequence'
   AND o.seq BETWEEN 1 AND (SELECT count(*) FROM control_effects n WHERE n.thread = o.thread)
@@ -71,12 +65,27 @@ WHERE o.kind = 'effect' AND (o.thread, o.seq) > (?, ?) ORDER BY o.thread, o.seq 
 
 async def check_lane(store: Reads, plan: Plan, counts: Counter[str]) -> Fault | None:
     """The first effect that its record does not give, the first commit after a stop, the first strange message."""
+    return (
+        await _check_effects(store, plan, counts)
+        or await _check_order(store)
+        or await check_stops(store)
+        or await _check_messages(store, counts)
+        or await check_foretold(store, counts)
+    )
+
+
+async def _check_effects(store: Reads, plan: Plan, counts: Counter[str]) -> Fault | None:
     async for page in pages(store, _EFFECTS, (), ("", BEFORE_ALL)):
         for row in page.rows:
             fault = _misshapen(plan, Effect(*row))  # pyright: ignore[reportArgumentType]
             if fault is not None:
                 return fault
             counts["control_effects"] += 1
+    return None
+
+
+async def _check_order(store: Reads) -> Fault | None:
+    """What effects say of each other, and of the commits around them."""
     for thread, sequence, key in (await store.select(_REPEATED)).rows:
         return _fault(thread, sequence, "control_effects.outcome: a repetition of nothing", key, "")
     for thread, sequence, record in (await store.select(_TWICE)).rows:
@@ -84,9 +93,10 @@ async def check_lane(store: Reads, plan: Plan, counts: Counter[str]) -> Fault | 
     for question, differs in ((_EPOCHS, "control_effects.epoch"), (_ASTRAY, "control_effects.at_head")):
         for thread, sequence, stored, computed in (await store.select(question)).rows:
             return _fault(thread, sequence, differs, stored, computed)
-    for question in (_AFTER, _EVENTS_AFTER):
-        for thread, sequence, record in (await store.select(question)).rows:
-            return _fault(thread, sequence, "a change of a thread that was stopped", record, "")
+    return None
+
+
+async def _check_messages(store: Reads, counts: Counter[str]) -> Fault | None:
     async for page in pages(store, _MESSAGES, (), ("", BEFORE_ALL)):
         for thread, sequence, stored, computed in page.rows:
             if stored != computed:

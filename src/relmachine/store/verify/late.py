@@ -12,7 +12,7 @@ from relmachine.algebra.identity import payload_digest
 from relmachine.errors import Code
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.port import LawCase
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.verdicts import GateName, Refusal
 from relmachine.machine.own_law import principals_read

@@ -8,8 +8,9 @@ from typing import cast
 import orjson
 
 from relmachine.kernel.control import RELEASE
-from relmachine.kernel.envelope import FOLLOW_UP_SOURCE
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.follow_ups import FOLLOW_UP_SOURCE
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.store.outcomes import receipt
 from relmachine.store.port import Reads
 from relmachine.store.verify.fault import Fault, reason, shown
@@ -27,22 +28,33 @@ class Feeds:
     def __init__(self, thread: str) -> None:
         self._thread = thread
         self._items: dict[str, list[_Item]] = {kind: [] for kind in _LISTS}
-        self._releases: list[_Item] = []
+        self._steps: list[_Item] = []
+        self._answered: set[str] = set()
 
     def keep(self, proposal: Proposal) -> None:
-        """Add what the turn of one step has for the feeds."""
+        """Add what the turn of one step has for the feeds. What an answer proposes is known: it says so."""
+        if proposal.run.answers:
+            self._answered |= {event.event_id for event in proposal.events}
         for row in proposal.outbox:
             if row.kind == "journal":
                 self._items["journal"] += orjson.loads(row.body)[_LISTS["journal"]]
             elif row.kind == "step":
-                self._releases += [item for item in orjson.loads(row.body) if item["type"] == RELEASE]
+                self._steps += [item for item in orjson.loads(row.body) if self._is_known(item)]
         self._items["out"] += [row._asdict() for row in proposal.transitions]
         self._items["rejected"] += [row._asdict() for row in proposal.rejections]
 
     async def check(self, store: Reads, commit: StoredCommit, waiting: Sequence[OutboxRow]) -> Fault | None:
         """The first of the `waiting` messages that is not the one of this commit. Ends the commit."""
         items, self._items = self._items, {kind: [] for kind in _LISTS}
-        items["step"], self._releases = self._releases, []
+        items["step"], self._steps = self._steps, []
+        try:
+            return await self._first_fault(store, commit, waiting, items)
+        finally:
+            self._answered = set()
+
+    async def _first_fault(
+        self, store: Reads, commit: StoredCommit, waiting: Sequence[OutboxRow], items: dict[str, list[_Item]]
+    ) -> Fault | None:
         for row in waiting:
             try:
                 fault = await self._differs(store, commit, row, items.get(row.kind, []))
@@ -72,24 +84,25 @@ class Feeds:
         body = orjson.dumps({**frame, _LISTS[row.kind]: items}).decode()
         return None if row.body == body and items else self._fault(row, row.body, body)
 
-    async def _proposed(
-        self, store: Reads, commit: StoredCommit, row: OutboxRow, releases: list[_Item]
-    ) -> Fault | None:
+    async def _proposed(self, store: Reads, commit: StoredCommit, row: OutboxRow, known: list[_Item]) -> Fault | None:
         """Whether the steps are said to be proposed by events of the commit, in their thread; what a function in the
-        turn proposes is known to nobody else. Of releases there are those of the commit.
+        turn proposes is known to nobody else. Of releases, and of what answers propose, there are those of the commit.
         """
         rows = (await store.select(_EVENTS, (self._thread, commit.from_seq, commit.to_seq))).rows
         events = {cast(str, event) for (event,) in rows}
         found = cast("list[dict[str, object]]", orjson.loads(row.body))
-        if [one for one in found if one["type"] == RELEASE] != releases:
-            return self._fault(row, row.body, releases)
+        if [one for one in found if self._is_known(one)] != known:
+            return self._fault(row, row.body, known)
         for one in found:
-            if one["type"] == RELEASE:
+            if self._is_known(one):
                 continue
-            event = cast(str, one["id"]).partition("/")[0]
-            if event not in events or (one["source"], one["subject"]) != (FOLLOW_UP_SOURCE, self._thread):
+            if _proposer(one) not in events or (one["source"], one["subject"]) != (FOLLOW_UP_SOURCE, self._thread):
                 return self._fault(row, one, "a step that an event of this commit proposes")
         return None if found else self._fault(row, row.body, "steps")
+
+    def _is_known(self, item: _Item) -> bool:
+        """Whether what is stored says all of the step that leaves."""
+        return item["type"] == RELEASE or _proposer(item) in self._answered
 
     async def _repeats(self, store: Reads, commit: StoredCommit, item: _Item) -> bool:
         """Whether the item tells of a step published again, which leaves no row of its own."""
@@ -102,3 +115,8 @@ class Feeds:
 
     def _fault(self, row: OutboxRow, stored: object, computed: object) -> Fault:
         return Fault(self._thread, row.seq, "", f"outbox.body of {row.kind}", shown(stored), shown(computed))
+
+
+def _proposer(item: _Item) -> str:
+    """The event that a step's key names."""
+    return cast(str, item["id"]).partition("/")[0]

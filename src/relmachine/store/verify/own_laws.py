@@ -10,7 +10,8 @@ from relmachine.gates.own_law_past import Past
 from relmachine.gates.own_law_scene import Scene, Sighting, Written
 from relmachine.gates.own_laws import OwnLaws
 from relmachine.gates.port import OwnLawCase
-from relmachine.kernel.envelope import ANONYMOUS, Candidate
+from relmachine.kernel.candidate import Candidate
+from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.limits import Limits
 from relmachine.kernel.state import ThreadState
 from relmachine.kernel.verdicts import Admitted, Refusal, Refused

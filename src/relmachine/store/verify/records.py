@@ -9,11 +9,12 @@ from typing import cast
 import orjson
 
 from relmachine.algebra.identity import digest
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.control import CLOSE, FORK, MERGE, Close, Fork, Merge, Resolve
-from relmachine.kernel.envelope import Candidate
+from relmachine.kernel.control_rows import ResolutionRow
 from relmachine.kernel.glue import clashes, merge_details
 from relmachine.kernel.joining import Joining, alone, forked_state
-from relmachine.kernel.proposal import Proposal, ResolutionRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import ThreadState, initial_state
 from relmachine.machine.plan import Plan
 from relmachine.store import tables

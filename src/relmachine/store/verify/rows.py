@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.store.points import pages
 from relmachine.store.port import Reads
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 _THREADS = """
 SELECT t.thread, t.label, t.head, t.epoch, t.seq, t.state, t.fenced, t.snapshot_depth,
   coalesce((SELECT max(s.depth) FROM section_snapshots s WHERE s.thread = t.thread), 0),
-  (SELECT count(*) FROM thread_stops s WHERE s.thread = t.thread),
+  (SELECT count(*) FROM thread_fences s WHERE s.thread = t.thread),
   NOT EXISTS (SELECT 1 FROM thread_stops s WHERE s.thread = t.thread) AND coalesce((
     SELECT e.record = 'pause' FROM control_effects e
     WHERE e.thread = t.thread AND e.outcome = 'applied' AND e.record IN ('pause', 'resume')
@@ -27,7 +27,7 @@ FROM threads t WHERE t.thread > ? ORDER BY t.thread LIMIT 500
 """
 _COMMITS = """
 SELECT thread, from_seq, from_head, epoch, to_head, to_seq,
-  (SELECT count(*) FROM thread_stops s WHERE s.thread = c.thread AND s.at_seq <= c.from_seq)
+  (SELECT count(*) FROM thread_fences s WHERE s.thread = c.thread AND s.at_seq <= c.from_seq)
 FROM commits c WHERE (thread, from_seq) > (?, ?) ORDER BY thread, from_seq LIMIT 500
 """
 _OUTBOX = """

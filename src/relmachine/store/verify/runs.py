@@ -10,10 +10,12 @@ import orjson
 from relmachine.algebra.identity import digest
 from relmachine.errors import RelmError
 from relmachine.kernel.answer import Answer, Reason
+from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.control import ANSWER
 from relmachine.kernel.detached import OpenRun, aborted, again, answered, opened, why
-from relmachine.kernel.envelope import Candidate
 from relmachine.kernel.folds import FieldFold, fold_of
+from relmachine.kernel.frozen import is_plan_of
+from relmachine.kernel.held import came_by_merge
 from relmachine.kernel.lifecycle import COMMITTED
 from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.told import told
@@ -24,6 +26,7 @@ from relmachine.machine.plan import Reducer, StepPlan
 from relmachine.store import tables
 from relmachine.store.answers import answer_at
 from relmachine.store.points import table_rows
+from relmachine.store.runs import Runs
 from relmachine.store.tables import Target
 from relmachine.store.verify.fault import Fault
 from relmachine.store.verify.late import ENDED, LateAgain
@@ -31,6 +34,7 @@ from relmachine.store.verify.steps import Row
 
 _AT = "thread = ? AND seq = ?"
 _ATTEMPT = "thread = ? AND seq = ? AND attempt = ?"
+_TOLD = "SELECT 1 FROM run_stops WHERE thread = ? AND seq = ? AND at_seq < ?"
 _ANSWERED_AT = "thread = ? AND at_seq = ?"
 _OF_ANSWER = "(thread, seq, attempt) IN (SELECT thread, seq, attempt FROM run_answers WHERE thread = ? AND at_seq = ?)"
 _FROZEN = "frozen_digest = ?"
@@ -76,9 +80,11 @@ class RunAgain(LateAgain):
             return self.fault(f"gate {GateName.LAWS} does not admit the step", "opened", str(refusal.code))
         step = self.plan.steps[self.plan.step_index[name]]
         text = await self._frozen(frozen)
-        return (
-            text if isinstance(text, Fault) else opened(self.plan, self.state, candidate, text, await self._view(step))
-        )
+        if isinstance(text, Fault):
+            return text
+        if not is_plan_of(text, self.plan, name, key):
+            return self.fault("runs.frozen_digest: no plan of the step", text, "")
+        return opened(self.plan, self.state, candidate, text, await self._view(step))
 
     async def _answering(self) -> Proposal | Fault:
         """The record is put together from its parts: the receipt has the digest of the whole."""
@@ -87,31 +93,45 @@ class RunAgain(LateAgain):
         text = canonical_text(answer.model_dump(mode="json"))
         record = Candidate(self.stored.sequence, self.stored.thread, ANSWER, key, text, digest("payload", text))
         record = record.known(evidence)
+        if not is_plan_of(answer.plan, self.plan, run.candidate.step, run.candidate.step_key):
+            return self.fault("run_answers.frozen_digest: no plan of the step", answer.plan, "")
         step = self.plan.steps[self.plan.step_index[run.candidate.step]]
         view = await self._view(step)
+        came = await Runs(self._ask).came(record.thread, run.candidate.sequence, record.sequence)
         ends = await table_rows(self.store, tables.RUN_ENDS, _ANSWERED_AT, self.stored.thread, self.stored.sequence)
         if not ends:
-            if answer.reason is Reason.DONE and view == run.view:
+            if came or (answer.reason is Reason.DONE and view == run.view):
                 return self.fault("run_attempts: an answer that was not overtaken", "again", "")
             return again(self.plan, self.state, record, run, answer, view)
         if ends[0][3] != COMMITTED:
             stored = await self.refusal()
-            known = None if stored.code in ENDED else self._why(step, run, answer, view)
+            known = (
+                None if stored.code in ENDED else await self._told(answer) or self._why(run, answer, view, came=came)
+            )
             return await self.told(aborted(self.plan, self.state, record, run, answer, known or stored))
         contributions = tuple(sorted(answer.contributions.items()))
-        refusal = self._why(step, run, answer, view)
+        refusal = self._why(run, answer, view, came=came)
         if refusal is not None:
             return self.fault("run_ends: an event that would be refused", "committed", str(refusal.code))
         return answered(self.plan, self.state, record, run, answer, contributions)
 
-    def _why(self, step: StepPlan, run: OpenRun, answer: Answer, view: str) -> Refusal | None:
+    async def _told(self, answer: Answer) -> Refusal | None:
+        """That the run was told to end before its answer came, which might have given an event."""
+        at = (self.stored.thread, answer.request, self.stored.sequence)
+        if answer.reason in (Reason.DONE, Reason.OVERTAKEN) and (await self.store.select(_TOLD, at)).rows:
+            return why(answer.model_copy(update={"reason": Reason.CANCELLED}))
+        return None
+
+    def _why(self, run: OpenRun, answer: Answer, view: str, *, came: bool) -> Refusal | None:
         """Why the answer gives no event, as far as that can be known again: laws of the author's own may still."""
         if answer.reason not in (Reason.DONE, Reason.OVERTAKEN):
             return why(answer)
+        if came:
+            return came_by_merge(run.candidate)
         if answer.reason is Reason.OVERTAKEN or view != run.view:
             return why(answer.model_copy(update={"reason": Reason.OVERTAKEN}))
         try:
-            told(self.plan, step, answer)
+            told(self.plan, run.candidate, answer)
         except RelmError as error:
             return Refusal(error.code, GateName.ENGINE, error.sentence, dict(error.witness))
         return self.admission(run.candidate, answer.contributions.items())
@@ -146,7 +166,7 @@ class RunAgain(LateAgain):
             made = fold_of(self.plan.fields[name], some)
             assert made is not None, "a field with a contribution has a value"
             folds[name] = made
-        return view_digest(view_of(self.plan, step, self.state, folds))
+        return view_digest(self.plan, step, self.state, view_of(self.plan, step, self.state, folds))
 
 
 _WHERE = {

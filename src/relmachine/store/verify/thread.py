@@ -12,7 +12,8 @@ import orjson
 from relmachine.kernel.advance import advance
 from relmachine.kernel.control import ANSWER, RELEASE
 from relmachine.kernel.held import waits
-from relmachine.kernel.proposal import OutboxRow, Proposal
+from relmachine.kernel.outcome_rows import OutboxRow
+from relmachine.kernel.proposal import Proposal
 from relmachine.kernel.state import dump_state, initial_state
 from relmachine.kernel.thread_token import thread_label
 from relmachine.kernel.verdicts import Admitted, Refused

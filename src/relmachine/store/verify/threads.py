@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from relmachine.gates.admission import AdmissionGate
-from relmachine.kernel.proposal import OutboxRow
+from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.machine.plan import Plan
 from relmachine.store.port import Reads
 from relmachine.store.verify.decided import Told, told

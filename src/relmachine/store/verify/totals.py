@@ -17,6 +17,7 @@ _COUNTED = (
     "threads",
     "controls",
     "control_effects",
+    "foretold",
     "obstructions",
     "resolutions",
     "runs",
@@ -52,6 +53,13 @@ SELECT
     AS history_extensions,
   (SELECT count(*) FROM frozen_plans) - (SELECT count(*) FROM (
     SELECT frozen_digest FROM runs UNION SELECT frozen_digest FROM run_answers)) AS frozen_plans,
+  (SELECT count(*) FROM (
+    SELECT r.thread, r.seq FROM runs r WHERE NOT EXISTS (
+      SELECT 1 FROM run_ends e WHERE e.thread = r.thread AND e.seq = r.seq)
+    EXCEPT SELECT thread, seq FROM runs_open)) +
+  (SELECT count(*) FROM runs_open o WHERE NOT EXISTS (
+      SELECT 1 FROM runs r WHERE r.thread = o.thread AND r.seq = o.seq)
+    OR EXISTS (SELECT 1 FROM run_ends e WHERE e.thread = o.thread AND e.seq = o.seq)) AS runs_open,
   (SELECT count(*) FROM run_drafts d JOIN run_answers a
     ON a.thread = d.thread AND a.seq = d.seq AND a.attempt = d.attempt) AS run_drafts
 """

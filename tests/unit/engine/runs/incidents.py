@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from threading import Event
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
-from relmachine import Machine, Section, View
+from relmachine import Machine, Run, Section, View
 from relmachine.machine.runs import Budget
 
 LARGE = 10 * 1024 * 1024
@@ -29,6 +30,14 @@ class Cause(BaseModel):
     cause: str
     sure: bool = False
     note: str | None = None
+
+    @field_validator("cause")
+    @classmethod
+    def _sound(cls, cause: str) -> str:
+        """An author's own, with a bug."""
+        if cause == "bug":
+            raise KeyError(cause)
+        return cause
 
 
 class Way(BaseModel):
@@ -91,9 +100,16 @@ def incidents(effects: Effects | None = None, budget: Budget | None = None) -> M
         seen.gate.wait()
         return "at last"
 
+    @machine.tool()
+    def leaves() -> str:
+        """Ends the program that calls it."""
+        seen.called.append("leaves")
+        raise SystemExit(1)
+
     tools = [
         look,
         broken,
+        leaves,
         large,
         stuck,
         machine.tool(trusted=False)(outside),
@@ -136,6 +152,11 @@ def incidents(effects: Effects | None = None, budget: Budget | None = None) -> M
     def quiet(step: Incident, view: View) -> str:
         """Look where it may not."""
         return str(view.get("secret"))
+
+    @machine.derivation(writes=[causes], budget=limits)
+    async def gathers(step: Incident, view: View, run: Run) -> Section:
+        """Does not wait for a call before the next."""
+        return Section({"causes": "".join(await asyncio.gather(run.ask("one"), run.ask("other")))})
 
     @machine.derivation(writes={causes: "cause"}, output=Cause)
     def raising(step: Incident, view: View) -> str:

@@ -172,8 +172,9 @@ def replace_scene(scene: Scene, **changes: Any) -> Scene:
 
 
 def timeless(answer: Answer) -> Answer:
-    """The answer without the wall seconds of the life that made it."""
-    return answer.model_copy(update={"usage": Usage(**{**answer.usage.model_dump(), "seconds": 0.0})})
+    """The answer without the seconds of the life that made it."""
+    spent = {**answer.usage.model_dump(), "seconds": 0.0, "solver_seconds": 0.0}
+    return answer.model_copy(update={"usage": Usage(**spent)})
 
 
 def assert_plays_back(scene: Scene, answer: Answer) -> None:

@@ -134,7 +134,13 @@ VICES = [
         "call retry " * 3 + "call",
     ),
     Vice("errors for ever", scripted(UNAVAILABLE), Reason.FATAL, "model_failed", "fail " * 3, step="alone"),
-    Vice("errors, then right", scripted(UNAVAILABLE, UNAVAILABLE, GOOD), Reason.DONE, passes="fail fail answer"),
+    Vice(
+        "errors, then right",
+        scripted(UNAVAILABLE, UNAVAILABLE, GOOD),
+        Reason.DONE,
+        passes="fail fail answer",
+        step="alone",
+    ),
     Vice("a model that is a bug", scripted(KeyError("x")), Reason.FATAL, "model_failed", "fail " * 3, step="alone"),
     Vice(
         "a model that cancels itself",
@@ -196,6 +202,33 @@ VICES = [
         budget=Budget(tool_calls=4),
         called=("look",) * 4,
     ),
+    Vice("usage below nothing", scripted(paid(GOOD, -600)), Reason.DONE, passes="answer", budget=Budget(tokens=1)),
+    Vice("usage beyond any number", scripted(paid(GOOD, 10**400)), Reason.DONE, passes="answer"),
+    Vice(
+        "usage beyond any number, and no answer",
+        scripted(paid(call("rm"), 10**400)),
+        Reason.BUDGET,
+        "budget_spent",
+        "retry",
+        step="alone",
+    ),
+    Vice(
+        "one step too many",
+        scripted(calls(*[("publish", {"step": "report", "data": {}})] * 40), GOOD),
+        Reason.DONE,
+        passes="call answer",
+        budget=Budget(tool_calls=99),
+    ),
+    Vice("a validator that raises anything", scripted(final(cause="bug")), Reason.FATAL, "run_failed", "retry " * 3),
+    Vice(
+        "a validator that raises anything, then right",
+        scripted(final(cause="bug"), GOOD),
+        Reason.DONE,
+        passes="retry answer",
+    ),
+    Vice("a model that exits", scripted(SystemExit(1)), Reason.FATAL, "model_failed", "fail " * 3, step="alone"),
+    Vice("a tool that exits", scripted(call("leaves"), GOOD), Reason.DONE, passes="call answer", called=("leaves",)),
+    Vice("a closure that asks twice at once", scripted(prose("x")), Reason.FATAL, "closure_failed", step="gathers"),
     Vice("closure that raises", scripted(GOOD), Reason.FATAL, "closure_failed", step="raising"),
     Vice("closure that looks around", scripted(GOOD), Reason.FATAL, "undeclared_read", step="quiet"),
 ]
@@ -243,11 +276,11 @@ def test_costs_end_a_run() -> None:
     assert_plays_back(scene, answer)
 
 
-def test_the_fallback_goes_on_when_the_model_fails_for_good() -> None:
+def test_the_fallback_goes_on_at_once_when_the_model_gives_no_answer() -> None:
     scene = Scene(incidents(), "hypothesise", {"default": scripted(UNAVAILABLE), "spare": scripted(GOOD)})
     answer = scene.run()
-    assert (answer.reason, decided(answer)) == (Reason.DONE, "fail fail fail answer")
-    assert [item.name for item in answer.decisions] == ["default"] * 3 + ["spare"]
+    assert (answer.reason, decided(answer)) == (Reason.DONE, "fail answer")
+    assert [item.name for item in answer.decisions] == ["default", "spare"]
     assert_plays_back(scene, answer)
 
 

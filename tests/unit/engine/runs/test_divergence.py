@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from relmachine import Machine, Run, Section, View
 from relmachine.engine.runs.decisions import seal_of
 from relmachine.engine.runs.port import Mode
 from relmachine.kernel.answer import Answer, Reason
 from relmachine.kernel.frozen import Frozen
-from tests.unit.engine.runs.incidents import Effects, incidents
-from tests.unit.engine.runs.scene import Scene, call, final, scripted
+from tests.unit.engine.runs.incidents import Effects, Incident, incidents
+from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, final, scripted
 
 LOOK, GOOD = call("look", {"service": "a"}), final(cause="disk")
 
@@ -122,3 +123,33 @@ def test_a_simulation_that_takes_another_way_ends_too() -> None:
     carried = longer.carry(longer.request(answer.decisions, Mode.RESIMULATE))
     assert [item.place for item in carried.divergences] == [2]
     assert len(carried.answer.decisions) == 5
+
+
+@pytest.mark.parametrize("name", ["look", "solver", "deadline", "unawaited"])
+def test_a_tool_with_the_name_of_a_stop_ends_no_record(name: str) -> None:
+    """What is recorded after it is found as after any other tool."""
+    scene = Scene(_one_call(name), "calls")
+    answer = scene.run()
+    assert [(item.kind, item.name) for item in answer.decisions] == [("tool", name)]
+    assert_plays_back(scene, answer)
+    carried = scene.playback(answer.model_copy(update={"decisions": (*answer.decisions, answer.decisions[0])}))
+    assert [(item.place, item.what) for item in carried.divergences] == [(1, "the run ends here")]
+
+
+def _one_call(name: str) -> Machine:
+    """`calls` calls one tool, of that name, and is done."""
+    machine = Machine("named")
+
+    def tool() -> str:
+        """Look."""
+        return "slow"
+
+    tool.__name__ = name
+    given = machine.tool()(tool)
+    causes = machine.field("causes", str, reducer="union")
+
+    @machine.derivation(writes=[causes], tools=[given])
+    async def calls(step: Incident, view: View, run: Run) -> Section:
+        return Section({"causes": str(await run.tool(name))})
+
+    return machine

@@ -4,6 +4,7 @@ Method: a thread with claims inside and outside the step's view, and a model tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from relmachine import Machine, View
 from relmachine.kernel.answer import Answer, Decision
 from relmachine.kernel.state import ThreadState, initial_state
+from relmachine.kernel.views import view_digest, view_of
 from relmachine.machine.plan import Plan
 from tests.unit.engine.runs.incidents import Cause, Check, Incident
 from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, final, scripted
@@ -20,7 +22,7 @@ from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, final, 
 OWN = ["normalize", "saturate", "transfer", "settled", "publish"]
 
 
-def judged() -> Machine:
+def judged(tools: Sequence[str] = OWN) -> Machine:
     """`decide` rests on a measured claim, a guess on it, and a check of the guess; `aside` is none of its business."""
     machine = Machine("judged")
     causes = machine.field("causes", str, reducer="union")
@@ -36,7 +38,7 @@ def judged() -> Machine:
     machine.step("gossip", kind="process", asserts=[aside])
     machine.step("spread", kind="derivation", asserts=[rumour])
 
-    @machine.derivation(asserts=[decided], writes={causes: "cause"}, output=Cause, tools=OWN, targets=["check"])
+    @machine.derivation(asserts=[decided], writes={causes: "cause"}, output=Cause, tools=[*tools], targets=["check"])
     def decide(step: Incident, view: View) -> str:
         """Decide."""
         return step.title
@@ -102,6 +104,18 @@ def test_claims_outside_the_view_do_not_show() -> None:
     for name, arguments in (("settled", {}), ("saturate", {"claims": []}), ("transfer", {"claims": ["measured"]})):
         one, other = (asked(name, arguments, *claims)[1] for claims in (ALL, ALL[:3]))
         assert one.value == other.value
+
+
+@pytest.mark.parametrize("tool", [*OWN, None])
+def test_a_view_is_another_when_a_tool_of_the_step_answers_otherwise_on_it(tool: str | None) -> None:
+    """A vetoed claim is asserted: nothing holds that did not hold, and two of the tools tell it all the same."""
+    plan = judged([tool] if tool else []).plan()
+    step = plan.steps[plan.step_index["decide"]]
+    before = state(plan, "measured")
+    after, aside = (replace(before, asserted=plan.claim_mask("measured", name)) for name in ("guessed", "aside"))
+    digests = [view_digest(plan, step, one, view_of(plan, step, one, {})) for one in (before, after, aside)]
+    assert digests[0] == digests[2]
+    assert (digests[0] != digests[1]) == (tool in ("saturate", "transfer"))
 
 
 def test_a_publication_is_a_follow_up_once() -> None:

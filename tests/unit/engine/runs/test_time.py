@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_ai.messages import ModelResponse
 
 from relmachine import Machine, Run, Section, View
+from relmachine.engine.runs.threads import left_behind
 from relmachine.kernel.answer import Decision, Reason
 from relmachine.machine.runs import Budget
 from tests.unit.engine.runs.incidents import Effects, incidents
@@ -37,7 +38,7 @@ async def never(*_: Any) -> ModelResponse:
 @pytest.mark.parametrize("model", [never, scripted(call("stuck"))], ids=["model", "tool"])
 def test_what_hangs_is_over_at_the_deadline(model: Any) -> None:
     effects = Effects()
-    scene = Scene(incidents(effects, SHORT), "hypothesise", {"default": model})
+    scene = Scene(incidents(effects, SHORT), "hypothesise", {"default": model, "spare": model})
     began = monotonic()
     try:
         answer = scene.run()
@@ -132,6 +133,25 @@ def test_a_closure_that_hangs_is_over_at_the_deadline_and_plays_back_without_wai
         gate.set()
 
 
+def test_threads_that_are_left_behind_are_counted_until_they_end() -> None:
+    gate = Event()
+    until_none_is_left()  # of those of other tests, which have all been let go
+    try:
+        for number in (1, 2):
+            Scene(hanging(gate), "compute", budget=SHORT).run()
+            assert left_behind() == number
+    finally:
+        gate.set()
+    until_none_is_left()
+
+
+def until_none_is_left() -> None:
+    deadline = monotonic() + WITHIN_SECONDS
+    while left_behind():
+        assert monotonic() < deadline
+        Event().wait(0.01)
+
+
 def test_a_closure_that_catches_everything_has_ended_all_the_same() -> None:
     gate = Event()
     scene = Scene(hanging(gate, Budget(wall_seconds=0.3, passes=2)), "stubborn", {"default": scripted(prose("x"))})
@@ -175,6 +195,31 @@ def test_cancelling_in_a_call_stops_at_once_and_keeps_nothing_more() -> None:
     asyncio.run(run())
     assert [item.kind for item in kept] == ["model", "tool"]
     assert scene.models.closed
+
+
+def test_a_deadline_while_a_decision_is_kept_ends_the_run_before_anything_comes_of_it() -> None:
+    """The store is slow: it has kept the model's answer only when the time is over."""
+
+    async def run() -> Any:
+        over, places = asyncio.Event(), list[int]()
+
+        async def keep(place: int, decision: Decision) -> None:
+            places.append(place)
+            if len(places) == 1:
+                await asyncio.wait_for(over.wait(), WITHIN_SECONDS)
+            elif len(places) == 2:  # the same decision again, since the time is over
+                assert place == 0
+                over.set()
+                for _ in range(200):  # the run goes on here, if it does
+                    await asyncio.sleep(0)
+
+        return await scene.carrier.carry_out(scene.request(), keep)
+
+    scene = Scene(incidents(budget=SHORT), "alone", {"default": scripted(final(cause="x"))})
+    answer = asyncio.run(run()).answer
+    assert (answer.reason, answer.passes, answer.contributions) == (Reason.BUDGET, (), {})
+    assert [item.name for item in answer.decisions] == ["default", "deadline"]
+    assert_plays_back(scene, answer)
 
 
 def test_a_store_that_cannot_keep_is_no_answer() -> None:

@@ -18,6 +18,7 @@ import orjson
 import psutil
 import pytest
 
+from relmachine.engine.tools import process
 from relmachine.engine.tools.bounds import ToolBounds
 from relmachine.engine.tools.child import Child
 from relmachine.engine.tools.place import place_of
@@ -52,6 +53,16 @@ def failure(given: Tool, bounds: ToolBounds | None = None, /, **arguments: objec
     assert caught.value.code is Code.TOOL_FAILED
     assert caught.value.witness["tool"] == given.name
     return caught.value.witness["kind"], str(caught.value.witness["detail"])
+
+
+def test_elsewhere_than_on_linux_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("started")
+
+    monkeypatch.setattr(process, "Child", started)
+    monkeypatch.setattr(process.sys, "platform", "darwin")
+    kind, detail = failure(tool(hostile.add), one=1, other=2)
+    assert (kind, detail) == ("system", "this is darwin")
 
 
 @pytest.fixture(autouse=True)

@@ -14,17 +14,21 @@ PROBLEMS_SHOWN = 8
 """Problems of one call that go back to a model."""
 
 
-def said(error: BaseException) -> str:
-    """What an error of somebody else's code says, as text that can be stored."""
+def detail(error: BaseException) -> str:
+    """What an error of somebody else's code says, as text that can be stored; empty when it says nothing."""
     try:
-        text = f"{type(error).__name__}: {error}"
+        return str(error)[:ERROR_CHARACTERS].encode("utf-8", "replace").decode()
     except Exception:  # its own __str__ may raise anything
-        text = type(error).__name__
-    return text[:ERROR_CHARACTERS].encode("utf-8", "replace").decode()
+        return ""
+
+
+def said(error: BaseException) -> str:
+    """What it is, and what it says."""
+    return ": ".join(part for part in (type(error).__name__, detail(error)) if part)
 
 
 def problems(error: ValidationError) -> str:
-    """What does not fit, for a model to correct: place and message, without the values."""
+    """What does not fit, for a model or an author to correct: place and message, without the values."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[:PROBLEMS_SHOWN]
     return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'all'}: {item['msg']}" for item in found)
 

@@ -60,7 +60,7 @@ class Replayed:
         }
 
 
-async def replay(target: Target, machine: Machine, log: Log, progress: Progress | None = None) -> Replayed:
+async def replay_log(target: Target, machine: Machine, log: Log, progress: Progress | None = None) -> Replayed:
     """Publish every step of the surveyed `log` and wait until all are decided.
 
     Errors: `log_invalid` when the file changed since; `unreachable` when nothing moves for `STALL_SECONDS_MAX`.
