@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -127,6 +128,14 @@ class _Terminal:
         """Type `text`."""
         os.write(self._end, text.encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C once the command waits for a key: CPython notices one between the prompt and that wait only
+        after the next line (`readline_until_enter_or_signal` in Modules/readline.c)."""
+        process, deadline = psutil.Process(self._pid), time.monotonic() + DEADLINE_SECONDS
+        while process.status() != psutil.STATUS_SLEEPING:
+            assert time.monotonic() < deadline, process.status()
+        self.type("\x03")
+
     def ended(self) -> int:
         """The exit code."""
         try:
@@ -149,7 +158,7 @@ def test_a_person_types_is_corrected_and_finds_it_again(context: Path, tmp_path:
     assert "this prompt only reads" in terminal.until("relm> ")
     terminal.type("select nix\n")
     terminal.until("   ...> ")
-    terminal.type("\x03")
+    terminal.interrupt()
     terminal.until("relm> ")
     terminal.type("select 7 * 6 as answer;\n")
     assert "42" in terminal.until("relm> ")
