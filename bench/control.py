@@ -3,8 +3,8 @@ node sustains; and that nothing comes after the fence, and nothing that was acce
 
 Each cancellation is an HTTP request to the node. Its time runs from before the request is sent until the answer, which
 comes once the fence is durable in the store. Load is published to NATS by a process of its own, as agents do it. The
-rate that the node sustains is measured first, in the same run. The three follow each other in rounds: a machine is
-faster at one time and slower at another, and then each of them meets both.
+rate that the node sustains is measured at the beginning of each round. The three follow each other in rounds, each
+round with another first: a machine is faster at one time and slower at another, and then each of them meets both.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import nats
+import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench.machine import GRANTED
 from bench.meter import percentile, read
 from bench.publishing import STEP_SUBJECT, WINDOW, flood
 from bench.results import append, commit
@@ -40,9 +39,12 @@ from bench.workload import Work, workload
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+    from nats.js import JetStreamContext
+
 RESULTS = Path(__file__).with_name("results_control.csv")
 COLUMNS = (
-    "date", "commit", "cores", "stream_sync", "cancels", "rounds", "sustained_per_s", "loaded_per_s", "overload_per_s",
+    "date", "commit", "cores", "stream_sync", "lane_nice", "cancels", "rounds",
+    "sustained_per_s", "loaded_per_s", "overload_per_s",
     "idle_p50_ms", "idle_p95_ms", "loaded_p50_ms", "loaded_p95_ms", "overload_p50_ms", "overload_p95_ms",
     "overload_over_idle", "over_idle_min", "over_idle_median", "over_idle_max", "after_fence", "lost",
 )  # fmt: skip
@@ -59,6 +61,9 @@ PER_SECOND = 20.0
 CANCELLED = 1_000
 LOADING = 2_000
 """Where the names of threads begin that are cancelled, and that are the load, a number for each phase."""
+
+WARMING = 4_000
+"""The same for what the node is measured with at the beginning of a round."""
 
 DECIDED_SECONDS_MAX = 600.0
 
@@ -110,34 +115,26 @@ def main() -> int:
 
 
 async def _measured(folder: Path, cancels: int, rounds: int, sync: str) -> dict[str, object]:
-    phases = {name: Phase() for name in SHARES}
+    phases, sustained = {name: Phase() for name in SHARES}, list[float]()
     async with _node(folder, sync) as node:
-        store = Path(node["store_path"])
         client = await nats.connect(node["nats_url"])
-        stream = client.jetstream(publish_async_max_pending=2 * WINDOW)
+        load = _Load(client.jetstream(publish_async_max_pending=2 * WINDOW), Path(node["store_path"]))
         # Threads to be cancelled have steps; those of the load come beside them.
-        places = list(product(range(rounds), SHARES))
-        first = [item for place in range(len(places)) for item in workload(cancels, 3, CANCELLED + place)]
-        await flood(stream, STEP_SUBJECT, first)
-        published = len(first)
-        await _decided(store, published)
-        warm = workload(100, 60, 4)
-        started = time.perf_counter()
-        await flood(stream, STEP_SUBJECT, warm)
-        published += len(warm)
-        await _decided(store, published)
-        sustained = len(warm) / (time.perf_counter() - started)
-        seconds = cancels / PER_SECOND + 2.0
-        for place, (_, name) in enumerate(places):
-            rate = sustained * SHARES[name]
-            work = workload(200, max(1, int(rate * seconds / 200)), LOADING + place) if rate else []
-            threads = [f"{CANCELLED + place}-{number}" for number in range(cancels)]
-            await _rested(node["pids"])
-            await _phase(node, phases[name], threads, work, rate)
-            published += len(work)
-            await _decided(store, published)
+        await load.taken([item for place in range(rounds * len(SHARES)) for item in _cancelled(place, cancels)])
+        for number in range(rounds):
+            sustained.append(await load.taken(workload(100, 60, WARMING + number)))
+            for turn in range(len(SHARES)):
+                name, place = list(SHARES)[(number + turn) % len(SHARES)], number * len(SHARES) + turn
+                rate = sustained[-1] * SHARES[name]
+                steps = int(rate * (cancels / PER_SECOND + 2.0))
+                work = workload(200, max(1, steps // 200), LOADING + place) if rate else []
+                await _rested(node["pids"])
+                threads = list(dict.fromkeys(item.thread for item in _cancelled(place, cancels)))
+                await _phase(node, phases[name], threads, work, rate)
+                await load.decided(len(work))
         await client.close()
-        after, lost = _after_fence(store), published - _outcomes(store)
+        after, lost = _after_fence(load.store), load.published - _outcomes(load.store)
+        lane_nice = min(psutil.Process(pid).nice() for pid in node["pids"])
     idle, overload = phases["idle"], phases["overload"]
     pairs = zip(overload.rounds, idle.rounds, strict=True)
     ratios = [percentile(most, 0.95) / percentile(least, 0.95) for most, least in pairs]
@@ -146,9 +143,10 @@ async def _measured(folder: Path, cancels: int, rounds: int, sync: str) -> dict[
         "commit": commit(),
         "cores": os.cpu_count(),
         "stream_sync": sync,
+        "lane_nice": lane_nice,
         "cancels": cancels * rounds,
         "rounds": rounds,
-        "sustained_per_s": round(sustained),
+        "sustained_per_s": round(mean(sustained)),
         "loaded_per_s": round(mean(phases["loaded"].offered_per_s)),
         "overload_per_s": round(mean(overload.offered_per_s)),
         **{
@@ -163,6 +161,35 @@ async def _measured(folder: Path, cancels: int, rounds: int, sync: str) -> dict[
         "after_fence": after,
         "lost": lost,
     }
+
+
+@dataclass(slots=True)
+class _Load:
+    """What is published besides, and how much of it there was."""
+
+    stream: JetStreamContext
+    store: Path
+    published: int = 0
+
+    async def taken(self, work: list[Work]) -> float:
+        """Publish `work` as fast as the stream takes it, and wait until it is decided: steps a second."""
+        started = time.perf_counter()
+        await flood(self.stream, STEP_SUBJECT, work)
+        await self.decided(len(work))
+        return len(work) / (time.perf_counter() - started)
+
+    async def decided(self, more: int) -> None:
+        """Wait until `more` steps than before have outcomes."""
+        self.published += more
+        deadline = time.monotonic() + DECIDED_SECONDS_MAX
+        while (done := _outcomes(self.store)) < self.published:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{done} of {self.published} steps were decided")
+            await asyncio.sleep(0.1)
+
+
+def _cancelled(place: int, cancels: int) -> list[Work]:
+    return workload(cancels, 3, CANCELLED + place)
 
 
 async def _phase(node: dict[str, Any], phase: Phase, threads: list[str], work: list[Work], rate: float) -> None:
@@ -189,31 +216,11 @@ async def _phase(node: dict[str, Any], phase: Phase, threads: list[str], work: l
 
 
 async def _cancels(url: str, threads: list[str]) -> list[float]:
-    """Milliseconds of each cancellation, on connections that are kept, as an operator's page keeps them. Not httpx: it
-    takes two milliseconds of CPU for a request, which would be measured along.
-    """
-    taken: list[float] = []
-    async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(60.0)) as client:
-
-        async def told(thread: str, body: dict[str, str]) -> tuple[int, str]:
-            async with client.post(f"/threads/{thread}/control", json=body) as answer:
-                return answer.status, await answer.text()
-
-        await told("-", {"record": "resume"})  # opens the connection
-        started = time.perf_counter()
-
-        async def one(thread: str) -> None:
-            began = time.perf_counter()
-            status, text = await told(thread, {"record": "cancel", "reason": "bench", "principal": GRANTED[0]})
-            taken.append((time.perf_counter() - began) * 1000)
-            if status != 200 or json.loads(text)["outcome"] != "applied":
-                raise AssertionError(text)
-
-        async with asyncio.TaskGroup() as group:
-            for index, thread in enumerate(threads):
-                await asyncio.sleep(max(0.0, started + index / PER_SECOND - time.perf_counter()))
-                group.create_task(one(thread))
-    return taken
+    """Milliseconds of each cancellation, by a process of its own."""
+    client = await _started("bench.control_client")
+    told = {"url": url, "threads": threads, "per_second": PER_SECOND}
+    taken, _ = await client.communicate(json.dumps(told).encode())
+    return json.loads(taken)
 
 
 async def _started(module: str, *arguments: str) -> Process:
@@ -242,17 +249,10 @@ async def _node(folder: Path, sync: str) -> AsyncIterator[dict[str, Any]]:
         await process.wait()
 
 
-async def _decided(store: Path, steps: int) -> None:
-    """Wait until every step has an outcome."""
-    deadline = time.monotonic() + DECIDED_SECONDS_MAX
-    while _outcomes(store) < steps:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{_outcomes(store)} of {steps} steps were decided")
-        await asyncio.sleep(0.1)
-
-
 async def _rested(pids: list[int]) -> None:
-    """Wait until the node does next to nothing: after its last decision it still tells of it."""
+    """Wait until the node does next to nothing, and the disk: after its last decision it still tells of it, and what it
+    wrote is on its way.
+    """
     deadline = time.monotonic() + DECIDED_SECONDS_MAX
     before = read(pids)
     while True:
@@ -260,6 +260,7 @@ async def _rested(pids: list[int]) -> None:
         now = read(pids)
         spent, before = now - before, now
         if spent.cpu_seconds < RESTED_SHARE * spent.wall_seconds:
+            await asyncio.to_thread(os.sync)
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the node still works {spent.cpu_seconds / spent.wall_seconds:.0%} of the time")

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NICE = -10
 """Nine times the share of one that asks for nothing, while both have something to do. Source: sched(7)."""
-
-_AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def raise_thread() -> bool:
@@ -35,7 +36,24 @@ def raise_process() -> bool:
     """Of this process; whether it has it. Call before it starts threads."""
     raised = raise_thread()
     if raised and os.getsid(0) == os.getpid():
-        # The kernel may weigh sessions against each other, and processes only within theirs.
-        with contextlib.suppress(OSError):
-            _AUTOGROUP.write_text(str(NICE))
+        _raise_session(os.getpid())
     return raised
+
+
+def started_before_others(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """What `start` starts, in a session of its own, has it with its first thread, where that is allowed."""
+
+    def raised() -> tuple[bool, subprocess.Popen[bytes]]:
+        return raise_thread(), start()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="starting") as thread:
+        has, process = thread.submit(raised).result()
+    if has:
+        _raise_session(process.pid)
+    return process
+
+
+def _raise_session(leader: int) -> None:
+    """The kernel may weigh sessions against each other, and processes only within theirs. Source: sched(7)."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{leader}/autogroup").write_text(str(NICE))

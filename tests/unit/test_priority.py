@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from relmachine.priority import NICE
+from relmachine.priority import NICE, started_before_others
 from relmachine.store.sqlite import SqliteStore
 from tests.contract.store_turns import Desk
 
@@ -89,6 +90,22 @@ def test_what_was_put_behind_others_stays_there() -> None:
     command = ["nice", "-n", "5", sys.executable, "-c", _ASKS, "process", "yes"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True)
     assert json.loads(done.stdout)[:3] == [False, START + 5, START + 5]
+
+
+def test_a_server_goes_first_with_its_session_and_who_starts_it_does_not(raised: int) -> None:
+    command = ["/bin/sh", "-c", "sleep 60 & echo; wait"]
+    process = started_before_others(lambda: subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True))
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in (process.pid, int(child))] == [raised, raised]
+        group = Path(f"/proc/{child}/autogroup")
+        assert not group.exists() or group.read_text().split()[-1] == str(NICE if raised <= NICE else 0)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == START
 
 
 def test_the_thread_that_holds_the_file_has_it(tmp_path: Path, raised: int) -> None:

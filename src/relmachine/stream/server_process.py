@@ -10,6 +10,7 @@ import subprocess
 
 import structlog
 
+from relmachine.priority import started_before_others
 from relmachine.servers import locate
 from relmachine.stream.folder import Folder
 
@@ -50,16 +51,19 @@ class ServerProcess:
         return int(self._folder.pid_file.read_text())
 
     def launch(self) -> None:
-        """Start it. Errors: `server_missing`."""
+        """Start it, before others: whatever is published or read waits for it. Errors: `server_missing`."""
         folder = self._folder
         folder.pid_file.unlink(missing_ok=True)
+        command = ["/bin/sh", "-c", _WATCHED, "relm-nats", str(locate(_SERVER)), "-c", str(folder.config_file)]
         with folder.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _WATCHED, "relm-nats", str(locate(_SERVER)), "-c", str(folder.config_file)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C at the terminal is for the node, which then stops the server in order
+            self._process = started_before_others(
+                lambda: subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C at the terminal is for the node, which then stops it in order
+                )
             )
 
     async def ended(self) -> None:

@@ -1,0 +1,53 @@
+"""Cancels threads at a steady rate and times each: a process of its own for `bench.control`.
+
+Reads one JSON object from its input, `url`, `threads` and `per_second`; prints the milliseconds of each cancellation.
+It runs before others where that is allowed: whoever cancels has a machine of his own, and how long this process waits
+for a core of the node's machine is not the node's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+import aiohttp
+import uvloop
+
+from bench.machine import GRANTED
+from relmachine.priority import raise_process
+
+
+async def cancel(told: dict[str, object]) -> list[float]:
+    """On connections that are kept, as an operator's page keeps them. Not httpx: it takes two milliseconds of CPU for a
+    request, which would be measured along.
+    """
+    taken: list[float] = []
+    threads: list[str] = told["threads"]  # type: ignore[assignment]
+    per_second = float(str(told["per_second"]))
+    async with aiohttp.ClientSession(str(told["url"]), timeout=aiohttp.ClientTimeout(60.0)) as client:
+
+        async def answer(thread: str, body: dict[str, str]) -> tuple[int, str]:
+            async with client.post(f"/threads/{thread}/control", json=body) as answer:
+                return answer.status, await answer.text()
+
+        async def one(thread: str) -> None:
+            began = time.perf_counter()
+            status, text = await answer(thread, {"record": "cancel", "reason": "bench", "principal": GRANTED[0]})
+            taken.append((time.perf_counter() - began) * 1000)
+            if status != 200 or json.loads(text)["outcome"] != "applied":
+                raise AssertionError(text)
+
+        await answer("-", {"record": "resume"})  # opens the connection
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for index, thread in enumerate(threads):
+                await asyncio.sleep(max(0.0, started + index / per_second - time.perf_counter()))
+                group.create_task(one(thread))
+    return taken
+
+
+if __name__ == "__main__":
+    raise_process()
+    print(json.dumps(uvloop.run(cancel(json.load(sys.stdin)))))
