@@ -35,7 +35,15 @@ from relmachine.store.parts import STEPS_PER_PART_MAX, first_part
 from relmachine.store.port import UNSENT_BYTES_MAX, CommitOutcome, Committed, Draft, Reads, Receipt, Stale, Table
 from relmachine.store.selecting import Readers, select
 from relmachine.store.sqlite_lane import SqliteLane, SqliteLaneStore
-from relmachine.store.sqlite_opening import connect_writer, has_schema, read_meta, refusal, settle_schema, unreachable
+from relmachine.store.sqlite_opening import (
+    CHECKPOINT_PAGES_OF_NODES,
+    connect_writer,
+    has_schema,
+    read_meta,
+    refusal,
+    settle_schema,
+    unreachable,
+)
 from relmachine.store.sqlite_still import still
 from relmachine.store.staging import prepare
 from relmachine.store.tables import RUN_DRAFTS, insert_statement
@@ -97,7 +105,7 @@ class SqliteStore(SqliteReading):
         Errors: `store_machine_mismatch` when it belongs to another machine or other laws, `store_schema_future` when
         a newer relmachine wrote it, `unreachable` when the file cannot be used.
         """
-        connection = connect_writer(path)
+        connection = connect_writer(path, CHECKPOINT_PAGES_OF_NODES)
         try:
             settle_schema(connection, path, plan)
             prepare(connection)
@@ -173,9 +181,7 @@ class SqliteStore(SqliteReading):
         threads = [proposal.before.thread for proposal in proposals]
         assert len(set(threads)) == len(threads), "proposals of one commit are of distinct threads"
         try:
-            stale = self._commit_parts(proposals, sent)
-            self._writer.tidy()
-            return stale
+            return self._commit_parts(proposals, sent)
         except sqlite3.OperationalError as error:
             raise unreachable(self.path, error) from error
         except sqlite3.IntegrityError as error:
@@ -187,6 +193,8 @@ class SqliteStore(SqliteReading):
             some = first_part(proposals, STEPS_PER_PART_MAX)
             stale |= self._writer.commit(some, sent, self._order)
             proposals, sent = proposals[len(some) :], ()
+            if not self._order.expected():
+                self._writer.tidy()
         return stale
 
     def _keep_draft(self, draft: Draft) -> None:

@@ -32,7 +32,7 @@ class SqliteLane:
 
     def __init__(self, path: Path, order: Order) -> None:
         self._path, self._order = path, order
-        self._connection = connect_writer(path, checkpoints=False)
+        self._connection = connect_writer(path, checkpoint_pages=0)
         self._connection.execute("PRAGMA busy_timeout = 0")  # it waits by itself
         self._one = threading.Lock()  # of the connection's transactions
 

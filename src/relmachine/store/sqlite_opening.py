@@ -25,14 +25,19 @@ SQLITE_VERSION_MIN = (3, 38, 0)
 BUSY_SECONDS_MAX = 10.0
 """How long a writer waits for another process that writes to the same file."""
 
+CHECKPOINT_PAGES = 8192
+"""Pages in the log from which on whoever commits moves them into the file."""
+
+CHECKPOINT_PAGES_OF_NODES = 4 * CHECKPOINT_PAGES
+"""The same for a node's data, of which most is moved between commits: what nobody counts there, as drafts of runs."""
+
 _CACHE_KIB = 65_536
-_CHECKPOINT_PAGES = 8192
 _STATEMENTS_KEPT = 512
 
 
-def connect_writer(path: Path, *, checkpoints: bool = True) -> sqlite3.Connection:
-    """A connection that writes: WAL, synchronous=FULL, foreign keys on; transactions are begun by hand. With
-    `checkpoints` False no commit of its own moves what waits in the log into the file: another connection's do.
+def connect_writer(path: Path, checkpoint_pages: int = CHECKPOINT_PAGES) -> sqlite3.Connection:
+    """A connection that writes: WAL, synchronous=FULL, foreign keys on; transactions are begun by hand. A commit that
+    leaves so many pages in the log moves them into the file; with 0 of them none does.
 
     Errors: `unreachable` when the file cannot be opened or is no database.
     """
@@ -51,7 +56,7 @@ def connect_writer(path: Path, *, checkpoints: bool = True) -> sqlite3.Connectio
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         # Random pages of several commits then go from the log to the file in one pass.
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES if checkpoints else 0}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages}")
     except (sqlite3.Error, OSError) as error:
         raise unreachable(path, error) from error
     return connection

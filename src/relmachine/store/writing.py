@@ -73,9 +73,9 @@ class Writer:
         )
 
     def tidy(self) -> None:
-        """Move what commits left in the log into the file, now and then: between commits, so that nobody waits for it.
-
-        A log that somebody still reads is moved as far as that lets it, and the rest next time.
+        """Move what commits left in the log into the file, now and then: between the parts of a commit and not within
+        one, where it takes ten times as long as the part. A log that somebody still reads is moved as far as that lets
+        it, and the rest next time.
         """
         if self._written >= STEPS_PER_CHECKPOINT or self._written_bytes >= BYTES_PER_CHECKPOINT:
             self._written = self._written_bytes = 0
