@@ -1,8 +1,9 @@
 """Cancels threads at a steady rate and times each: a process of its own for `bench.control`.
 
-Reads one JSON object from its input, `url`, `threads` and `per_second`; prints the milliseconds of each cancellation.
-It runs before others where that is allowed: whoever cancels has a machine of his own, and how long this process waits
-for a core of the node's machine is not the node's time.
+Reads one JSON object from its first line of input, `url`, `threads` and `per_second`; prints a line once it is
+connected, begins at the next line, and prints the milliseconds of each cancellation. It runs before others where that
+is allowed: whoever cancels has a machine of their own, and how long this process waits for a core of the node's is not
+the node's time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.machine import GRANTED
 from relmachine.priority import raise_process
 
 
-async def cancel(told: dict[str, object]) -> list[float]:
+async def cancel(told: dict[str, object]) -> None:
     """On connections that are kept, as an operator's page keeps them. Not httpx: it takes two milliseconds of CPU for a
     request, which would be measured along.
     """
@@ -40,14 +41,16 @@ async def cancel(told: dict[str, object]) -> list[float]:
                 raise AssertionError(text)
 
         await answer("-", {"record": "resume"})  # opens the connection
+        print(json.dumps("ready"), flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for index, thread in enumerate(threads):
                 await asyncio.sleep(max(0.0, started + index / per_second - time.perf_counter()))
                 group.create_task(one(thread))
-    return taken
+    print(json.dumps(taken), flush=True)
 
 
 if __name__ == "__main__":
     raise_process()
-    print(json.dumps(uvloop.run(cancel(json.load(sys.stdin)))))
+    uvloop.run(cancel(json.loads(sys.stdin.readline())))

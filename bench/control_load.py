@@ -1,7 +1,7 @@
 """Publishes steps at a steady rate, in small bursts: a process of its own for `bench.control`.
 
-Reads one JSON object from its input, `url`, `rate` (steps a second) and `work` (thread, step, body); prints a line when
-it begins and the seconds that it took when the stream has all.
+Reads one JSON object from its first line of input, `url`, `rate` (steps a second) and `work` (thread, step, body);
+prints a line when it begins and the seconds that it took when the stream has all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ async def publish(told: dict[str, object]) -> None:
     stream = client.jetstream(publish_async_max_pending=2 * WINDOW)
     work: list[list[str]] = told["work"]  # type: ignore[assignment]
     rate = float(str(told["rate"]))
-    print("began", flush=True)
+    print(json.dumps("began"), flush=True)
     started = time.perf_counter()
     for index, (thread, step, body) in enumerate(work):
         ahead = index / rate - (time.perf_counter() - started)
@@ -37,4 +37,4 @@ async def publish(told: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(publish(json.load(sys.stdin)))
+    asyncio.run(publish(json.loads(sys.stdin.readline())))

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from relmachine import priority
 from relmachine.priority import NICE, started_before_others
 from relmachine.store.sqlite import SqliteStore
+from relmachine.stream.server import NatsServer
 from tests.contract.store_turns import Desk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is not a thread's")
@@ -52,6 +54,12 @@ def ask(which: str, *, may: bool = True, session: bool = True) -> tuple[bool, in
     return has, own, main, group.strip().rpartition(" ")[2]
 
 
+def _session(pid: int) -> str:
+    """The priority of the process's session, nothing where sessions have none."""
+    path = Path(f"/proc/{pid}/autogroup")
+    return path.read_text().strip().rpartition(" ")[2] if path.exists() else ""
+
+
 START = os.getpriority(os.PRIO_PROCESS, 0)
 _TRIES = f"import os; os.setpriority(os.PRIO_PROCESS, 0, {NICE})"
 
@@ -70,9 +78,13 @@ def test_a_process_and_its_session_go_first(raised: int) -> None:
 
 
 def test_a_session_of_others_is_left_alone() -> None:
-    path = Path("/proc/self/autogroup")
-    before = path.read_text().strip().rpartition(" ")[2] if path.exists() else ""
+    before = _session(os.getpid())
     assert ask("process", session=False)[3] == before
+    process = started_before_others(lambda: subprocess.Popen(["/bin/sh", "-c", "read -r _"], stdin=subprocess.PIPE))
+    try:
+        assert (_session(process.pid), _session(os.getpid())) == (before, before)
+    finally:
+        process.communicate()
 
 
 def test_a_thread_goes_first_alone(raised: int) -> None:
@@ -100,8 +112,7 @@ def test_a_server_goes_first_with_its_session_and_who_starts_it_does_not(raised:
         process.stdout.readline()
         (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in (process.pid, int(child))] == [raised, raised]
-        group = Path(f"/proc/{child}/autogroup")
-        assert not group.exists() or group.read_text().split()[-1] == str(NICE if raised <= NICE else 0)
+        assert _session(int(child)) in ("", str(NICE if raised <= NICE else 0))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -122,3 +133,34 @@ def test_the_thread_that_holds_the_file_has_it(tmp_path: Path, raised: int) -> N
 
     assert asyncio.run(test())["store-write"] == raised
     assert os.getpriority(os.PRIO_PROCESS, 0) == START
+
+
+def test_every_thread_of_an_embedded_stream_server_has_it(tmp_path: Path, raised: int) -> None:
+    def priorities(pid: int) -> set[int]:
+        return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()}
+
+    async def test() -> set[int]:
+        server = NatsServer(tmp_path)
+        await server.start()
+        try:
+            return priorities(server.pid)
+        finally:
+            await server.stop()
+
+    assert asyncio.run(test()) == {raised}
+
+
+def test_a_session_asks_again_where_the_kernel_takes_no_wish_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Path] = []
+
+    def not_now(path: Path, text: str) -> int:
+        tried.append(path)
+        if len(tried) < 3:
+            raise BlockingIOError
+        return len(text)
+
+    monkeypatch.setattr(Path, "write_text", not_now)
+    monkeypatch.setattr(priority, "_WISH_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(os, "getsid", lambda pid: pid)
+    priority._raise_session(os.getpid())  # pyright: ignore[reportPrivateUsage]
+    assert len(tried) == 3
