@@ -82,19 +82,42 @@ def test_an_overloaded_node_tells_nothing_and_counts_it(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
-def test_without_its_stream_a_node_counts_and_goes_on_at_once_when_it_is_back(tmp_path: Path) -> None:
+def test_without_its_stream_a_node_counts_and_goes_on_at_once_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work() -> None:
         async with Node.running(permit.machine(), settings(tmp_path)) as node:
             server = node._parts.server  # pyright: ignore[reportPrivateUsage]
             telemetry = node._parts.telemetry  # pyright: ignore[reportPrivateUsage]
             assert server is not None
+            told, tell, restart, released = list[str](), telemetry.tell, server.restart, asyncio.Event()
+
+            def telling(thread: str, kind: TelemetryKind, **facts: object) -> None:
+                told.append(kind)
+                tell(thread, kind, **facts)
+
+            async def restarting() -> None:
+                await released.wait()
+                await restart()
+
+            def counted() -> bool:
+                """Whether nothing waits, and the sender holds nothing either."""
+                return telemetry.sent + telemetry.shed == len(told)
+
+            monkeypatch.setattr(telemetry, "tell", telling)
+            monkeypatch.setattr(server, "restart", restarting)
             await decided(node, BODIES[:2])
             os.kill(server.pid, signal.SIGKILL)
             await until(lambda: not node.stream.connection.usable)
-            before, waiting = telemetry.shed, telemetry.waiting
+            await telemetry._send_waiting()  # pyright: ignore[reportPrivateUsage]
+            await until(counted)
+            sent, shed = telemetry.sent, telemetry.shed
             telemetry.tell(THREAD, TelemetryKind.PASS_MADE, number=1)
-            await telemetry._send_waiting()  # pyright: ignore[reportPrivateUsage] - at once: the stream is soon back
-            assert telemetry.shed == before + waiting + 1
+            await telemetry._send_waiting()  # pyright: ignore[reportPrivateUsage] - it does not wait for the stream
+            await until(counted)
+            assert (telemetry.sent, telemetry.shed) == (sent, len(told) - sent)
+            assert telemetry.shed > shed
+            released.set()
             await decided(node, BODIES[2:])
 
     asyncio.run(work())

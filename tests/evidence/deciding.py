@@ -58,7 +58,7 @@ async def _decided(made: Machine, settings: Settings) -> list[Message]:
         await _rest(node)
         hanging = list(flood.asked(HANGS))
         sequences = await _take(node, hanging)
-        await _until(lambda: crowd.hanging == ModelBounds().requests_in_flight_max)  # the others wait for a place
+        await _until(lambda: crowd.hanging >= ModelBounds().requests_in_flight_max)  # the others wait for a place
         asked = {step.thread: sequence for step, sequence in reversed([*zip(hanging, sequences, strict=True)])
                  if step.step_token == "think"}  # fmt: skip
         await asyncio.gather(*(_cancel(node, thread, request) for thread, request in asked.items()))

@@ -271,16 +271,20 @@ def test_what_the_store_did_not_take_here_is_taken_when_it_is_delivered(
     async def work() -> None:
         async with Scene.opened(tmp_path) as scene:
             body, store = said("pause", "k", reason="look"), scene.lane._taking._store
-            asked: list[object] = []
+            asked, told = list[int](), asyncio.Event()
 
-            async def away(records: object) -> list[Effect]:
-                asked.append(records)
+            async def away(records: Sequence[Asked]) -> list[Effect]:
+                asked.extend(record.sequence for record in records)
+                told.set()
                 raise RelmError(Code.UNREACHABLE, "away")
 
             with monkeypatch.context() as patch:
                 patch.setattr(store, "control", away)
-                assert await scene.ask(6, body, 0.05) == 6
-            assert len(asked) == 1, "what was not delivered does not come again by itself"
+                for place, one in ((6, body), (7, said("resume", "next"))):  # the lane takes them in this order
+                    told.clear()
+                    assert await scene.ask(place, one, 0.01) == place
+                    await told.wait()
+            assert asked == [6, 7], "what was not delivered does not come again by itself"
             assert (found := await scene.deliver(6, body)) is not None and found.outcome == "applied"
 
     asyncio.run(work())

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -99,29 +98,30 @@ def test_data_does_not_wait_for_ever_for_records_that_overlap(tmp_path: Path) ->
     asyncio.run(test())
 
 
-def test_data_goes_on_for_as_long_as_it_waited_between_records_that_follow_each_other(order: Order) -> None:
+def test_data_goes_on_for_as_long_as_it_waited_between_records_that_follow_each_other(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop's clock stands still but where the test moves it."""
+
     async def test() -> None:
-        thread, ended = ThreadPoolExecutor(1), asyncio.Event()
-        records = Expecting(order, thread)
-
-        async def one_after_the_other() -> None:
-            while not ended.is_set():
+        loop, now = asyncio.get_running_loop(), [1000.0]
+        monkeypatch.setattr(loop, "time", lambda: now[0])
+        with ThreadPoolExecutor(1) as thread:
+            records = Expecting(order, thread)
+            for seconds in (0.02, 0.05):
                 with records.record():
-                    await asyncio.sleep(0.02)
-
-        waits: list[float] = []
-        telling = asyncio.create_task(one_after_the_other())
-        for _ in range(20):
-            began = time.perf_counter()
-            await asyncio.to_thread(order.give_way)
-            waits.append(time.perf_counter() - began)
-            await asyncio.sleep(0.01)
-        ended.set()
-        await telling
-        records.close()
-        thread.shutdown()
-        assert any(wait > 0.005 for wait in waits), "records were announced"
-        assert sorted(waits)[len(waits) // 2] < 4 * 0.02, waits
+                    await loop.run_in_executor(thread, int)
+                    assert order.expected(), "it is announced"
+                    data = asyncio.create_task(asyncio.to_thread(order.give_way))
+                    now[0] += seconds
+                for _ in range(2):  # they follow at once, for not quite as long
+                    with records.record():
+                        await loop.run_in_executor(thread, int)
+                        assert not order.expected(), "data goes on"
+                        await data
+                        now[0] += 0.49 * seconds
+                now[0] += 0.03 * seconds
+            records.close()
 
     asyncio.run(test())
 

@@ -22,12 +22,14 @@ from relmachine.engine.models import ModelBounds, Models
 from relmachine.engine.runs.carrier import RunCarrier
 from relmachine.engine.runs.port import Mode
 from relmachine.kernel.answer import Answer, Decision, Reason
+from tests.unit.engine.runs.clock import set_forward
 from tests.unit.engine.runs.incidents import incidents
 from tests.unit.engine.runs.scene import FakeProcesses, Scene, Turn, assert_plays_back, call, final, prose, scripted
 from tests.unit.engine.runs.test_resume import dying, keeping
 
 DOWN = ModelHTTPError(503, "m", "try later")
 DEFAULT, SHORT = Budget(), Budget(wall_seconds=0.4)
+AMPLE = Budget(wall_seconds=1000.0)
 
 
 class Incident(BaseModel):
@@ -45,6 +47,14 @@ class Cause(BaseModel):
 async def never(*_: Any) -> ModelResponse:
     await asyncio.Event().wait()
     raise AssertionError
+
+
+async def hangs_for(part: float) -> ModelResponse:
+    """Of `AMPLE`, on the loop's clock; on whoever has not given up by then, all of it is spent a little later."""
+    set_forward(part * AMPLE.wall_seconds)
+    await asyncio.sleep(10)
+    set_forward(AMPLE.wall_seconds)
+    return await never()
 
 
 def by_rules(step: Incident, view: View) -> Section:
@@ -230,12 +240,12 @@ def test_another_closure_is_another_plan() -> None:
 
 
 def test_a_model_that_hangs_has_a_share_of_the_time_and_its_fallback_goes_on() -> None:
-    budget = Budget(wall_seconds=0.5)
-    scene = Scene(incidents(budget=budget), "hypothesise", {"default": never, "spare": scripted(final(cause="disk"))})
+    turns: dict[str, Turn] = {"default": lambda *_: hangs_for(0.8), "spare": scripted(final(cause="disk"))}
+    scene = Scene(incidents(budget=AMPLE), "hypothesise", turns)
     answer = scene.run()
     assert (answer.reason, [item.name for item in answer.decisions]) == (Reason.DONE, ["default", "spare"])
     assert "in its share" in answer.decisions[0].error
-    assert answer.usage.seconds < budget.wall_seconds
+    assert answer.usage.seconds < AMPLE.wall_seconds
     assert_plays_back(scene, answer)
 
 
@@ -273,13 +283,15 @@ def test_a_model_that_hangs_is_left_alone_by_later_runs() -> None:
 
     async def hangs(*_: Any) -> ModelResponse:
         asked.append("asked")
-        return await never()
+        return await hangs_for(0.585)  # its share is 0.6, and a request is cut off after 0.95 of that
 
     spare = FunctionModel(lambda messages, info: final(cause="disk"))
-    bounds = ModelBounds(attempts_max=1, failures_in_a_row_max=1, rest_seconds=1000)
+    bounds = ModelBounds(
+        attempts_max=1, failures_in_a_row_max=1, rest_seconds=1000, request_seconds_max=AMPLE.wall_seconds
+    )
     models = Models({"default": FunctionModel(hangs), "spare": spare}, bounds=bounds)
     for _ in range(2):
-        answer = asked_of(models, Scene(incidents(budget=Budget(wall_seconds=1.0)), "hypothesise"))
+        answer = asked_of(models, Scene(incidents(budget=AMPLE), "hypothesise"))
         assert (answer.reason, [item.name for item in answer.decisions]) == (
             Reason.DONE,
             ["author:default", "author:spare"],

@@ -4,14 +4,16 @@ of them made to hang, and agents that ask them once, or too often.
 
 from __future__ import annotations
 
+import asyncio
 from threading import Event
 from typing import Any
 
 import pytest
 
 from relmachine.engine.runs.own_tools import OwnTools
-from relmachine.kernel.answer import Reason
+from relmachine.kernel.answer import Answer, Reason
 from relmachine.machine.runs import Budget
+from tests.unit.engine.runs.clock import set_forward
 from tests.unit.engine.runs.incidents import incidents
 from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, calls, final, scripted
 from tests.unit.engine.runs.test_fallbacks import careful
@@ -48,13 +50,32 @@ def test_a_run_ends_when_they_are_spent_and_plays_back_without_waiting(monkeypat
 
 def test_they_are_those_of_all_calls_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call takes less than all that there is: together they are too many."""
-    pause = Event()
-    monkeypatch.setattr(OwnTools, "settled", lambda self: pause.wait(0.04))
+    budget, each, now = Budget(solver_seconds=100.0, wall_seconds=1000.0), 40.0, [0.0]
+
+    async def run() -> Answer:
+        loop = asyncio.get_running_loop()
+
+        def settled(self: OwnTools) -> None:
+            """Return when `each` seconds have passed on the clocks; a timer that is due before is heard before."""
+            over = Event()
+
+            def let_pass() -> None:
+                now[0] += each
+                set_forward(each)
+                loop.call_later(0, over.set)
+
+            loop.call_soon_threadsafe(let_pass)
+            over.wait()
+
+        monkeypatch.setattr(OwnTools, "settled", settled)
+        return (await scene.carrier.carry_out(scene.request())).answer
+
+    monkeypatch.setattr("relmachine.engine.runs.solver.monotonic", lambda: now[0])
     look = calls(*[("settled", {})] * 9)
-    answer = Scene(incidents(budget=SHORT), "hypothesise", {"default": scripted(look, GOOD)}).run()
+    scene = Scene(incidents(budget=budget), "hypothesise", {"default": scripted(look, GOOD)})
+    answer = asyncio.run(run())
     assert (answer.reason, answer.decisions[-1].name) == (Reason.BUDGET, "solver")
-    assert 1 <= answer.usage.tool_calls <= 2
-    assert answer.usage.solver_seconds >= SHORT.solver_seconds
+    assert (answer.usage.tool_calls, answer.usage.solver_seconds) == (2, 3 * each)
 
 
 def test_a_fallback_closure_answers_then(monkeypatch: pytest.MonkeyPatch) -> None:

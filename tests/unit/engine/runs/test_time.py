@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from pydantic_ai.messages import ModelResponse
 
 from relmachine import Machine, Run, Section, View
+from relmachine.engine.runs.shares import Shares
 from relmachine.engine.runs.threads import left_behind
 from relmachine.kernel.answer import Decision, Reason
 from relmachine.machine.runs import Budget
+from tests.unit.engine.runs.clock import set_forward
 from tests.unit.engine.runs.incidents import Effects, incidents
 from tests.unit.engine.runs.scene import Scene, assert_plays_back, call, final, prose, scripted
 
@@ -117,8 +119,18 @@ def hanging(gate: Event, budget: Budget = SHORT) -> Machine:
     return machine
 
 
+class Unhurried(Shares):
+    """A deadline so far away that whoever waits for it is found out."""
+
+    @classmethod
+    def of(cls, began: float, wall_seconds: float, *, has_closure: bool) -> Shares:
+        return super().of(began, wall_seconds + 4 * WITHIN_SECONDS, has_closure=has_closure)
+
+
 @pytest.mark.parametrize("step", ["compute", "wait", "block"])
-def test_a_closure_that_hangs_is_over_at_the_deadline_and_plays_back_without_waiting(step: str) -> None:
+def test_a_closure_that_hangs_is_over_at_the_deadline_and_plays_back_without_waiting(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = Event()
     scene = Scene(hanging(gate), step, {"default": scripted(prose("x"))}, budget=SHORT)
     began = monotonic()
@@ -126,9 +138,11 @@ def test_a_closure_that_hangs_is_over_at_the_deadline_and_plays_back_without_wai
         answer = scene.run()
         assert monotonic() - began < WITHIN_SECONDS
         assert (answer.reason, answer.decisions[-1].name) == (Reason.BUDGET, "deadline")
+        monkeypatch.setattr("relmachine.engine.runs.carrier.Shares", Unhurried)
         replayed = monotonic()
         assert_plays_back(scene, answer)
-        assert monotonic() - replayed < SHORT.wall_seconds
+        assert monotonic() - replayed < WITHIN_SECONDS
+        assert not gate.is_set()
     finally:
         gate.set()
 
@@ -206,6 +220,7 @@ def test_a_deadline_while_a_decision_is_kept_ends_the_run_before_anything_comes_
         async def keep(place: int, decision: Decision) -> None:
             places.append(place)
             if len(places) == 1:
+                set_forward(budget.wall_seconds)
                 await asyncio.wait_for(over.wait(), WITHIN_SECONDS)
             elif len(places) == 2:  # the same decision again, since the time is over
                 assert place == 0
@@ -215,7 +230,8 @@ def test_a_deadline_while_a_decision_is_kept_ends_the_run_before_anything_comes_
 
         return await scene.carrier.carry_out(scene.request(), keep)
 
-    scene = Scene(incidents(budget=SHORT), "alone", {"default": scripted(final(cause="x"))})
+    budget = Budget(wall_seconds=1000.0)  # the answer has come long before
+    scene = Scene(incidents(budget=budget), "alone", {"default": scripted(final(cause="x"))})
     answer = asyncio.run(run()).answer
     assert (answer.reason, answer.passes, answer.contributions) == (Reason.BUDGET, (), {})
     assert [item.name for item in answer.decisions] == ["default", "deadline"]
