@@ -240,7 +240,7 @@ def test_what_is_no_address_is_refused_at_once(url: str) -> None:
     started = time.monotonic()
     with pytest.raises(RelmError) as refused:
         asyncio.run(connect(url, name="test"))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert refused.value.code is Code.UNREACHABLE
     assert "nats://HOST:PORT" in refused.value.sentence
 
