@@ -46,6 +46,7 @@ for each phase, or round."""
 STEPS_BEFORE, STEPS_BESIDE = 3, 12
 """Of each thread that is cancelled: steps before its phase, and during it where there is load."""
 
+_LANE = "relmachine.node.lane_child"
 SHARES = {"idle": 0.0, "loaded": LOADED_SHARE, "overload": OVERLOAD}
 """The phases of a round, and of what the node sustains how much is offered meanwhile."""
 
@@ -95,9 +96,6 @@ async def measured(folder: Path, cancels: int, rounds: int, sync: str) -> Figure
     return figures
 
 
-_LANE = "relmachine.node.lane_child"
-
-
 def _mixed(place: int, cancels: int, rate: float) -> list[Work]:
     """What is published during a phase of load: steps of other threads, and evenly among them those of the threads that
     are cancelled.
@@ -138,8 +136,8 @@ async def _node(folder: Path, sync: str) -> AsyncGenerator[dict[str, Any]]:
 
 @contextlib.asynccontextmanager
 async def _started(module: str, *arguments: str) -> AsyncGenerator[Process]:
-    """In a session of its own, as whoever runs a node, publishes or cancels has one: Linux weighs them as such. It ends
-    with its input.
+    """In a session of its own, as whoever runs a node, publishes or cancels has one: Linux weighs them as such. It is
+    waited for; a node ends with its input, the others when they are done.
     """
     command = [sys.executable, "-m", module, *arguments]
     pipe = asyncio.subprocess.PIPE
