@@ -1,13 +1,22 @@
-"""What every run of the suite tells at its end: which tests it left out, and why, in one line."""
+"""What every test may rely on; and what a run of the suite tells at its end: which tests it left out, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
+import structlog
 
 from tests.real_servers import MISSING
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_come() -> Iterator[None]:
+    """Commands set what is logged and where, for the process: what one test left of it must not decide another."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

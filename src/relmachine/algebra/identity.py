@@ -2,6 +2,10 @@
 
 Source: `docs/math.md` section 1 (event id, history id). Strings are hashed as the RFC 8785 form of a JSON array of
 strings, so the ids can be recomputed with any JSON library.
+
+Ids of events and histories begin with some characters of their genesis. They say nothing that the hash behind them does
+not: they keep a thread's ids side by side wherever ids are sorted, so that a turn touches a page or two of an index and
+not one for each step.
 """
 
 from __future__ import annotations
@@ -14,6 +18,12 @@ SET_DIGEST_BITS = 4096
 """Width of the set accumulator. Wagner's generalised birthday attack on a sum modulo 2^n costs about
 2^(2*sqrt(n)): 4096 bits put it at 2^128 (Bellare and Micciancio, "A new paradigm for collision-free hashing", 1997).
 """
+
+FAMILY_CHARACTERS = 4
+"""Of the genesis, at the beginning of an id: 65,536 families, each a page or a few of the index of a large store."""
+
+ID_PATTERN = f"[0-9a-f]{{{FAMILY_CHARACTERS + 64}}}"
+"""The id of an event or a history, as a regular expression."""
 
 _SET_BYTES = SET_DIGEST_BITS // 8
 _SET_MASK = (1 << SET_DIGEST_BITS) - 1
@@ -45,7 +55,8 @@ def event_id(
     parents: Iterable[str],
 ) -> str:
     """Id of an event: its content and its covering predecessors, in any order given."""
-    return digest("event", genesis, step, step_key, payload_digest, contributions_digest, *sorted(parents))
+    content = (genesis, step, step_key, payload_digest, contributions_digest)
+    return _family(genesis) + digest("event", *content, *sorted(parents))
 
 
 def payload_digest(payload: str, principal: str | None = None) -> str:
@@ -64,7 +75,7 @@ def contributions_digest(asserts: Iterable[str], contributions: Iterable[tuple[s
 
 def history_id(genesis: str, maximal: Iterable[str]) -> str:
     """Id of a history: its genesis and the ids of its maximal events; of the empty history, when there are none."""
-    return digest("history", genesis, *sorted(maximal))
+    return _family(genesis) + digest("history", genesis, *sorted(maximal))
 
 
 def set_add(accumulator: int, *element: str) -> int:
@@ -75,6 +86,10 @@ def set_add(accumulator: int, *element: str) -> int:
 def set_digest(accumulator: int) -> str:
     """SHA-256 of the accumulator: the digest of the set."""
     return digest_bytes(accumulator.to_bytes(_SET_BYTES))
+
+
+def _family(genesis: str) -> str:
+    return genesis[:FAMILY_CHARACTERS]
 
 
 def _hash_to_sum(element: tuple[str, ...]) -> int:

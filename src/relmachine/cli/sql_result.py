@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from relmachine.algebra.identity import ID_PATTERN
+
 if TYPE_CHECKING:
     from relmachine.store.port import Table
 
-_ID = re.compile("[0-9a-f]{64}")
+_ID = re.compile(f"{ID_PATTERN}|[0-9a-f]{{64}}")
 
 
 def print_rows(found: Table, *, as_json: bool) -> None:

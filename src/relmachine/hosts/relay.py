@@ -121,7 +121,12 @@ class Relay:
                 await self._emit_all()
                 await self._drop()
         except Exception as error:
-            _log.warning("feeds unreachable, the rows stay in the outbox", error=repr(error), waiting=len(self._queued))
+            _log.warning(
+                "closed before all rows had left: the outbox keeps them for the next start",
+                error=repr(error),
+                unsent=len(self._queued),
+                undropped=len(self._sent),
+            )
 
     async def _run(self) -> None:
         while True:

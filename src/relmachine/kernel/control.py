@@ -13,12 +13,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from relmachine.algebra.identity import ID_PATTERN
 from relmachine.kernel.answer import Answer
 from relmachine.kernel.record import Record
 
 FORK, MERGE, CLOSE, RESOLVE, ANSWER, RELEASE = "_fork", "_merge", "_close", "_resolve", "_answer", "_release"
 
-_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_History = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+_Obstruction = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Thread = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -29,7 +31,7 @@ class Fork(Record):
     """
 
     source: _Thread
-    at: _Id
+    at: _History
     at_sequence: Annotated[int, Field(ge=0, lt=2**63)]
 
     def threads(self) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ class Close(Record):
 class Resolve(Record):
     """On the thread of an obstruction: the side of thread `keep` stays, further merges leave the other out."""
 
-    obstruction: _Id
+    obstruction: _Obstruction
     keep: _Thread
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 

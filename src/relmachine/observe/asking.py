@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
+from relmachine.algebra.identity import ID_PATTERN
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.knowledge import element_of
 from relmachine.kernel.thread_token import check_thread
@@ -33,7 +34,7 @@ from relmachine.store import reading
 SEQUENCE_MAX = 2**63 - 1
 """Largest stream sequence that a store can hold."""
 
-_HISTORY_ID = re.compile("[0-9a-f]{64}")
+_HISTORY_ID = re.compile(ID_PATTERN)
 
 
 def parse_at(at: int | str | None) -> reading.At:
@@ -47,7 +48,7 @@ def parse_at(at: int | str | None) -> reading.At:
         return at
     if isinstance(at, str) and _HISTORY_ID.fullmatch(at):
         return at
-    sentence = "give 'at' as a stream sequence or as a history id of 64 hexadecimal digits"
+    sentence = "give 'at' as a stream sequence or as a history id of 68 hexadecimal digits"
     raise RelmError(Code.QUERY_REFUSED, sentence, at=str(at)[:80])
 
 
@@ -157,7 +158,7 @@ async def rejections(node: NodeView, thread: str | None, before: int | None, lim
 async def knowledge(node: NodeView, history: str, element: list[str], by: Literal["σ", "Δ"]) -> Knowledge:
     """σ or Δ of an element of the history's fiber. Errors: `not_found`, `query_refused`."""
     if not _HISTORY_ID.fullmatch(history):
-        sentence = "give a history id, 64 hexadecimal digits: `settled`, `section` and a thread's events answer it"
+        sentence = "give a history id, 68 hexadecimal digits: `settled`, `section` and a thread's events answer it"
         raise RelmError(Code.QUERY_REFUSED, sentence, history=history[:80])
     fiber = await reading.fiber(node.store, history)
     asked = element_of(fiber, element)

@@ -29,7 +29,7 @@ _RUNS_MAX = 100
 """Runs of one answer."""
 
 Thread = Annotated[str, Field(description="Thread token: letters, digits, '_', '~', '-', and %XX for all else")]
-History = Annotated[str, Field(description="History id, 64 hexadecimal digits: `settled` and `section` answer it")]
+History = Annotated[str, Field(description="History id, 68 hexadecimal digits: `settled` and `section` answer it")]
 Element = Annotated[
     list[str],
     Field(description="Claims asserted in the history, together with all that they rest on; [] is the least element"),

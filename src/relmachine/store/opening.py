@@ -14,8 +14,8 @@ from relmachine.store import tables
 from relmachine.store.declaration import accord_text, dump_plan
 from relmachine.store.tables import Target
 
-SCHEMA_VERSION = 2
-"""Version of `schema.sql` that this code reads and writes."""
+SCHEMA_VERSION = 3
+"""Version of `schema.sql`, and of the form of ids, that this code reads and writes."""
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 

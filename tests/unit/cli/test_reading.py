@@ -217,7 +217,7 @@ def test_nothing_read_changes_the_store(context: Path, arguments: list[str]) -> 
     [
         ["thread", "show", "case 2"],
         ["section", "case 2"],
-        ["section", "case 1", "--at", "f" * 64],
+        ["section", "case 1", "--at", "f" * 68],
         ["rejected", "list", "--thread", "case 2"],
         ["rejected", "show", "case 1", "1"],
         ["rejected", "show", "case 2", "4"],

@@ -5,6 +5,7 @@ counts what it is asked; the same turns step by step and all at once; with hardl
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
@@ -13,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from relmachine import Machine, Section, View
+from relmachine.algebra.identity import ID_PATTERN
 from relmachine.engine.turn import Case, Engine
 from relmachine.errors import Code
 from relmachine.gates.admission import AdmissionGate
@@ -88,7 +90,7 @@ class InProcess:
             asked = case.scene.step.step in sight.law.guards
             if asked and solve(sight.lifted.text + "".join(facts(sight, case.scene, 0)))["found"]:
                 known = dict(zip(case.event_ids(), case.scene.past, strict=True))
-                assert all(len(event) == 64 for event in known)
+                assert all(re.fullmatch(ID_PATTERN, event) for event in known)
                 return Refusal(Code.LAW_BROKEN, GateName.LAWS, sight.law.name)
         return None
 

@@ -102,7 +102,7 @@ def test_lists_are_read_page_by_page(tmp_path: Path) -> None:
         ("/threads/nobody/section", 404, "not_found"),
         ("/threads/nobody/events", 404, "not_found"),
         ("/threads/case-1/why/wealth", 404, "not_found"),
-        (f"/threads/case-1/section?at={'0' * 64}", 404, "not_found"),
+        (f"/threads/case-1/section?at={'0' * 68}", 404, "not_found"),
         ("/threads/case-1/section?at=yesterday", 400, "query_refused"),
         ("/threads/case-1/section?at=-1", 400, "query_refused"),
         ("/threads/case-1/section?at=9999999999999999999", 400, "query_refused"),

@@ -196,10 +196,10 @@ def test_threads_behind(path: Path) -> None:
     [
         lambda store: reading.thread(store, "nobody"),
         lambda store: reading.events(store, "nobody"),
-        lambda store: reading.section(store, "a", "0" * 64),
+        lambda store: reading.section(store, "a", "0" * 68),
         lambda store: reading.why(store, "a", "nothing"),
         lambda store: reading.rejection(store, "a", 1),
-        lambda store: reading.fiber(store, "0" * 64),
+        lambda store: reading.fiber(store, "0" * 68),
     ],
 )
 def test_what_is_not_there_is_said(path: Path, question: Callable[[SqliteReading], Awaitable[object]]) -> None:

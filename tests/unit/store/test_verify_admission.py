@@ -4,11 +4,13 @@ Method: turns over steps that the kernel was told to admit, or to refuse, agains
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from relmachine.algebra.identity import ID_PATTERN
 from relmachine.errors import Code
 from relmachine.kernel.advance import advance
 from relmachine.kernel.state import initial_state
@@ -73,7 +75,7 @@ def test_an_event_that_was_not_admissible_is_named(
     fault = forged(tmp_path / "store.db", "n", steps, turns=turns).fault
     assert fault is not None
     assert (fault.code, fault.thread, fault.sequence) == (code, "n", place)
-    assert len(fault.event_id) == 64
+    assert re.fullmatch(ID_PATTERN, fault.event_id)
     assert fault.sentence in fault.computed
 
 
