@@ -1,5 +1,5 @@
 """Goal: a turn changes a page or two of the index of ids, and not one for each of its steps.
-Method: the pages that one turn leaves in the log, with ids as they are, and without what those of a thread have in common.
+Method: the pages that a turn leaves in the log, with ids as they are, and without what those of one thread share.
 """
 
 from __future__ import annotations
