@@ -26,7 +26,7 @@ from bench.results import append, commit
 
 RESULTS = Path(__file__).with_name("results_control.csv")
 COLUMNS = (
-    "date", "commit", "cores", "stream_sync", "lane_nice", "cancels", "rounds",
+    "date", "commit", "cores", "stream_sync", "lane_nice", "lane_policy", "cancels", "rounds",
     "sustained_per_s", "loaded_per_s", "overload_per_s",
     "idle_p50_ms", "idle_p95_ms", "loaded_p50_ms", "loaded_p95_ms", "overload_p50_ms", "overload_p95_ms",
     "overload_over_idle", "over_idle_min", "over_idle_median", "over_idle_max", "after_fence", "kept_out", "lost",
@@ -71,6 +71,7 @@ def _columns(figures: Figures) -> dict[str, object]:
     times = {name: list(chain.from_iterable(phase.rounds)) for name, phase in figures.phases.items()}
     return {
         "lane_nice": figures.lane_nice,
+        "lane_policy": figures.lane_policy,
         "sustained_per_s": round(mean(figures.sustained_per_s)),
         "loaded_per_s": round(mean(figures.phases["loaded"].offered_per_s)),
         "overload_per_s": round(mean(overload.offered_per_s)),

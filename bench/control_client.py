@@ -18,6 +18,7 @@ import uvloop
 
 from bench.machine import GRANTED
 from relmachine.priority import raise_process
+from relmachine.realtime import at_once
 
 
 async def cancel(told: dict[str, object]) -> None:
@@ -53,4 +54,5 @@ async def cancel(told: dict[str, object]) -> None:
 
 if __name__ == "__main__":
     raise_process()
-    uvloop.run(cancel(json.loads(sys.stdin.readline())))
+    with at_once():
+        uvloop.run(cancel(json.loads(sys.stdin.readline())))

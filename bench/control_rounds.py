@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ class Figures:
     phases: dict[str, Phase]
     sustained_per_s: list[float] = field(default_factory=list[float])
     lane_nice: int = 0
+    lane_policy: str = ""
     after_fence: int = 0
     kept_out: int = 0
     lost: int = 0
@@ -91,9 +93,14 @@ async def measured(folder: Path, cancels: int, rounds: int, sync: str) -> Figure
                 figures.lost += await load.decided(work)
         await client.close()
         figures.after_fence, figures.kept_out = after_fence(load.store), kept_out(load.store)
-        figures.lane_nice = next(p.nice() for p in map(psutil.Process, node["pids"]) if _LANE in p.cmdline())
+        lane = next(p for p in map(psutil.Process, node["pids"]) if _LANE in p.cmdline())
+        figures.lane_nice, figures.lane_policy = lane.nice(), _policy(lane.pid)
     assert figures.kept_out, "no step came after a fence: nothing was tried"
     return figures
+
+
+def _policy(pid: int) -> str:
+    return "rr" if os.sched_getscheduler(pid) == os.SCHED_RR else "other"
 
 
 def _mixed(place: int, cancels: int, rate: float) -> list[Work]:

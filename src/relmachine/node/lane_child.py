@@ -24,6 +24,7 @@ from relmachine.node.lane import lane_parts
 from relmachine.node.lane_told import LaneTold
 from relmachine.node.web import serving
 from relmachine.priority import raise_process
+from relmachine.realtime import stay_at_once
 from relmachine.store.declaration import load_plan
 from relmachine.store.file_order import FileOrder
 from relmachine.store.port import LaneStore
@@ -50,12 +51,13 @@ async def work(told: LaneTold) -> None:
         _say({"url": url})
         working = asyncio.create_task(lane.run(), name="control lane")
         left = asyncio.create_task(_node_left(), name="node")
+        ahead = asyncio.create_task(stay_at_once(), name="ahead of others")
         await asyncio.wait([working, left], return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
-        working.cancel()
-        left.cancel()
-        await asyncio.gather(working, left, return_exceptions=True)
+        for task in (working, left, ahead):
+            task.cancel()
+        await asyncio.gather(working, left, ahead, return_exceptions=True)
 
 
 async def _node_left() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from relmachine.errors import RelmError
 from relmachine.kernel.lane import Asked, Effect, Foretold
 from relmachine.kernel.limits import Limits
+from relmachine.realtime import at_once
 from relmachine.store import foretelling
 from relmachine.store.expecting import Expecting
 from relmachine.store.lane import EFFECTS
@@ -65,14 +66,15 @@ class SqliteLane:
     def _transaction(self, seconds_max: float) -> Generator[sqlite3.Connection]:
         connection = self._connection
         try:
-            self._begin(seconds_max)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            with at_once():
+                self._begin(seconds_max)
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
         except sqlite3.OperationalError as error:
             raise unreachable(self._path, error) from error
         except sqlite3.IntegrityError as error:

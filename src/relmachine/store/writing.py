@@ -14,6 +14,7 @@ from relmachine.kernel.limits import Limits
 from relmachine.kernel.outcome_rows import OutboxRow
 from relmachine.kernel.proposal import Proposal
 from relmachine.machine.plan import Plan
+from relmachine.realtime import at_once
 from relmachine.store import tables
 from relmachine.store.parts import Part, part_of
 from relmachine.store.snapshots import is_due
@@ -59,7 +60,8 @@ class Writer:
             stage(self.connection, self._rows(part, sent, heads))
             try:
                 order.give_way()
-                move(self.connection)
+                with at_once():  # a control record may be waiting for the file
+                    move(self.connection)
             except sqlite3.IntegrityError as error:
                 if str(error) == "stale" or self._heads(proposals) != heads:
                     continue  # somebody was faster; a thread may be at its end since
