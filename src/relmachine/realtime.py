@@ -26,7 +26,7 @@ LOOK_SECONDS = 0.25
 def at_once() -> Generator[bool]:
     """In the block the calling thread runs as soon as it can, and before all that are not as urgent; yields whether.
 
-    Threads that it starts within have it too, and keep it.
+    Threads that it starts within have it too, and keep it. One that was given another policy on purpose keeps that.
     """
     has = is_at_once()
     raised = not has and _set(at_once=True)
@@ -39,8 +39,10 @@ def at_once() -> Generator[bool]:
 
 async def stay_at_once() -> None:
     """The calling thread, until this is cancelled, but while it uses more than `BUSY_SHARE_MAX` of a core: whoever
-    floods it does not get the machine by it.
+    floods it does not get the machine by it. Returns where it may not have it, or was started with it.
     """
+    if is_at_once():
+        return
     with at_once() as has:
         busy = 0.0
         while has and _set(at_once=busy <= BUSY_SHARE_MAX):
@@ -51,12 +53,18 @@ async def stay_at_once() -> None:
 
 def is_at_once() -> bool:
     """Whether the calling thread has it."""
-    return sys.platform == "linux" and os.sched_getscheduler(0) in (os.SCHED_RR, os.SCHED_FIFO)
+    return sys.platform == "linux" and _policy() in (os.SCHED_RR, os.SCHED_FIFO)
+
+
+def _policy() -> int:
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
 
 
 def _set(*, at_once: bool) -> bool:
     """Whether the kernel did it. What was put behind others on purpose stays there."""
     if sys.platform != "linux" or os.getpriority(os.PRIO_PROCESS, 0) > 0:
+        return False
+    if _policy() not in (os.SCHED_OTHER, os.SCHED_RR):
         return False
     policy, priority = (os.SCHED_RR, 1) if at_once else (os.SCHED_OTHER, 0)
     try:

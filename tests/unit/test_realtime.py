@@ -96,8 +96,24 @@ def test_others_have_it_by_the_limit(limit: str, allowed: bool) -> None:
     assert asked(limit=limit) == [has, has, False]
 
 
-def test_what_was_put_behind_others_stays_there() -> None:
-    assert asked("nice", "-n", "5") == [False, False, False]
+@pytest.mark.parametrize("behind", [("nice", "-n", "5"), ("chrt", "--batch", "0"), ("chrt", "--idle", "0")])
+def test_what_was_put_behind_others_stays_there(behind: tuple[str, ...]) -> None:
+    assert asked(*behind) == [False, False, False]
+
+
+def test_who_was_started_with_it_keeps_it(allowed: bool) -> None:
+    async def busy_for_long() -> None:
+        await asyncio.wait_for(realtime.stay_at_once(), 60.0)
+
+    def work() -> list[bool]:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        with at_once() as has:
+            asyncio.run(busy_for_long())
+        return [has, os.sched_getscheduler(0) == os.SCHED_FIFO]
+
+    if not allowed:
+        pytest.skip("this machine lets nobody run at once")
+    assert in_thread(work) == [True, True]
 
 
 @pytest.mark.parametrize("refusal", [PermissionError, OSError])
