@@ -71,7 +71,7 @@ def _columns(figures: Figures) -> dict[str, object]:
     times = {name: list(chain.from_iterable(phase.rounds)) for name, phase in figures.phases.items()}
     return {
         "lane_nice": figures.lane_nice,
-        "lane_policy": figures.lane_policy,
+        "lane_policy": "/".join(sorted(figures.lane_policies)),
         "sustained_per_s": round(mean(figures.sustained_per_s)),
         "loaded_per_s": round(mean(figures.phases["loaded"].offered_per_s)),
         "overload_per_s": round(mean(overload.offered_per_s)),

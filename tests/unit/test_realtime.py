@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,7 @@ from typing import TypeVar
 import pytest
 
 from relmachine import realtime
-from relmachine.realtime import BUSY_SHARE_MAX, LOOK_SECONDS, at_once, is_at_once
+from relmachine.realtime import at_once, is_at_once
 from relmachine.store import sqlite_lane, writing
 from relmachine.store.sqlite import SqliteStore
 from tests.contract.store_lane_contract import told
@@ -92,7 +92,9 @@ def test_it_ends_with_an_error_too() -> None:
 
 @pytest.mark.parametrize("limit", ["0", "1"])
 def test_others_have_it_by_the_limit(limit: str, allowed: bool) -> None:
-    has = allowed and limit == "1"
+    has = limit == "1"
+    if has and not allowed:
+        pytest.skip("this machine lets nobody run at once")
     assert asked(limit=limit) == [has, has, False]
 
 
@@ -157,45 +159,78 @@ def test_whoever_writes_to_the_file_has_it_meanwhile(
     assert seen == {"stage": False, "move": allowed, "_taken": allowed}
 
 
+_LOOKS = """
+import asyncio, json, os, threading, sys
+from relmachine import realtime
+from relmachine.realtime import AGAIN_SECONDS, BUSY_SHARE_MAX, LOOK_SECONDS
+if sys.argv[1] == "started with it":
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(7))
+shares = [0.1, BUSY_SHARE_MAX + 0.1, 0.9, BUSY_SHARE_MAX, 0.0]
+seen, end = [], threading.Event()
+worker = threading.Thread(target=end.wait)
+worker.start()
+
+def look():
+    return [os.sched_getscheduler(thread) == os.SCHED_RR for thread in (0, worker.native_id)]
+
 class Clock:
-    """Says of each look how much of a core the thread used since the last one."""
+    used = now = 0.0
+    def monotonic(self):
+        return self.now
+    def process_time(self):
+        return self.used
 
-    def __init__(self, shares: Iterator[float]) -> None:
-        self._shares, self._used, self._now = shares, 0.0, 0.0
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def thread_time(self) -> float:
-        return self._used
-
-    async def sleep(self, seconds: float) -> None:
-        assert seconds == LOOK_SECONDS
-        self._now += seconds
-        self._used += seconds * next(self._shares)
-
-
-def test_a_thread_that_is_busy_has_it_no_longer_and_a_calm_one_again(
-    monkeypatch: pytest.MonkeyPatch, allowed: bool
-) -> None:
-    seen: list[bool] = []
-
-    def shares() -> Iterator[float]:
-        for share in (0.1, BUSY_SHARE_MAX + 0.1, 0.9, BUSY_SHARE_MAX, 0.0):
-            seen.append(is_at_once())
-            yield share
-        seen.append(is_at_once())
+async def sleep(seconds):
+    seen.append([seconds == AGAIN_SECONDS, *look()])
+    if not shares:
         raise asyncio.CancelledError
+    clock.now += seconds
+    clock.used += seconds * shares.pop(0)
 
-    def work() -> bool:
-        clock = Clock(shares())
-        monkeypatch.setattr(realtime, "time", clock)
-        monkeypatch.setattr(realtime.asyncio, "sleep", clock.sleep)
-        with contextlib.suppress(asyncio.CancelledError, RuntimeError):
-            asyncio.run(realtime.stay_at_once())
-        return is_at_once()
+clock = realtime.time = Clock()
+realtime.asyncio.sleep = sleep
+try:
+    asyncio.run(realtime.stay_at_once())
+except asyncio.CancelledError:
+    pass
+print(json.dumps([seen, look()]))
+end.set()
+"""
 
+
+def looks(given: str) -> tuple[list[list[bool]], list[bool]]:
+    """Of each look: whether the next is far off, and whether the loop's thread and another have it; and in the end."""
+    command = [sys.executable, "-c", _LOOKS, given]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+
+def test_a_process_that_is_busy_has_it_no_longer_and_a_calm_one_again(allowed: bool) -> None:
     if not allowed:
         pytest.skip("this machine lets nobody run at once")
-    assert in_thread(work) is False
-    assert seen == [True, True, False, False, True, True]
+    soon, later = [False, True, True], [True, False, False]
+    assert looks("") == [[soon, soon, later, later, soon, soon], [False, False]]
+
+
+def test_a_process_that_was_started_with_it_is_left_alone(allowed: bool) -> None:
+    if not allowed:
+        pytest.skip("this machine lets nobody run at once")
+    assert looks("started with it") == [[], [True, True]]
+
+
+def test_who_is_put_behind_others_meanwhile_loses_it(allowed: bool) -> None:
+    def work() -> list[bool]:
+        with at_once() as has:
+            os.setpriority(os.PRIO_PROCESS, 0, 5)
+        return [has, is_at_once()]
+
+    assert in_thread(work) == [allowed, False]
+
+
+def test_a_kernel_that_does_not_tell_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError
+
+    monkeypatch.setattr(os, "sched_getscheduler", refuse)
+    with at_once() as has:
+        assert has is False
+    asyncio.run(realtime.stay_at_once())

@@ -3,9 +3,9 @@
 Source: `docs/math.md` section 1 (event id, history id). Strings are hashed as the RFC 8785 form of a JSON array of
 strings, so the ids can be recomputed with any JSON library.
 
-Ids of events and histories begin with some characters of their genesis. They say nothing that the hash behind them does
-not: they keep a thread's ids side by side wherever ids are sorted, so that a turn touches a page or two of an index and
-not one for each step.
+Ids of events and histories begin with some characters of their genesis, their family. They say nothing that the hash
+behind them does not, and are hashed into nothing: they keep a thread's ids side by side wherever ids are sorted, so
+that a turn touches a page or two of an index and not one for each step.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ SET_DIGEST_BITS = 4096
 FAMILY_CHARACTERS = 4
 """Of the genesis, at the beginning of an id: 65,536 families, each a page or a few of the index of a large store."""
 
-ID_PATTERN = f"[0-9a-f]{{{FAMILY_CHARACTERS + 64}}}"
-"""The id of an event or a history, as a regular expression."""
+HASH_CHARACTERS = 64
+ID_CHARACTERS = FAMILY_CHARACTERS + HASH_CHARACTERS
+"""Length of the id of an event or a history, lower-case hexadecimal digits."""
+
+ID_PATTERN = f"[0-9a-f]{{{ID_CHARACTERS}}}"
+HASH_PATTERN = f"[0-9a-f]{{{HASH_CHARACTERS}}}"
+"""Such an id, and the hash in it, as regular expressions."""
 
 _SET_BYTES = SET_DIGEST_BITS // 8
 _SET_MASK = (1 << SET_DIGEST_BITS) - 1
@@ -56,7 +61,7 @@ def event_id(
 ) -> str:
     """Id of an event: its content and its covering predecessors, in any order given."""
     content = (genesis, step, step_key, payload_digest, contributions_digest)
-    return _family(genesis) + digest("event", *content, *sorted(parents))
+    return _family(genesis) + digest("event", *content, *sorted(map(hash_of, parents)))
 
 
 def payload_digest(payload: str, principal: str | None = None) -> str:
@@ -75,7 +80,12 @@ def contributions_digest(asserts: Iterable[str], contributions: Iterable[tuple[s
 
 def history_id(genesis: str, maximal: Iterable[str]) -> str:
     """Id of a history: its genesis and the ids of its maximal events; of the empty history, when there are none."""
-    return _family(genesis) + digest("history", genesis, *sorted(maximal))
+    return _family(genesis) + digest("history", genesis, *sorted(map(hash_of, maximal)))
+
+
+def hash_of(identity: str) -> str:
+    """The hash in the id of an event or a history: what whoever names it by what it is has to use."""
+    return identity[-HASH_CHARACTERS:]
 
 
 def set_add(accumulator: int, *element: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from relmachine.algebra.identity import hash_of
 from relmachine.kernel.follow_ups import FOLLOW_UP_SOURCE
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Story:
         if what in _ENDS:
             self._ended[what] += 1
         if "event" in outcome:
-            self._steps[str(outcome["event"])] = step
+            self._steps[hash_of(str(outcome["event"]))] = step
         if "request" in outcome:
             await self._tell_run(cast(int, outcome["request"]), at)
         why = {"opened": ": it runs outside its turn", "refused": f": {outcome.get('sentence')}"}.get(what, "")

@@ -30,7 +30,7 @@ def section(
     from relmachine.store import reading
 
     token = thread_token(thread)
-    # A history id has 64 digits: more than any sequence.
+    # A history id has more digits than any sequence.
     point = int(at) if at is not None and at.isdecimal() and len(at) < 20 else at
     view = ask(context, lambda store: reading.section(store, token, point, settled_only=settled))
     if as_json:

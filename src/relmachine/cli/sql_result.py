@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from relmachine.algebra.identity import ID_PATTERN
+from relmachine.algebra.identity import HASH_PATTERN, ID_PATTERN
 
 if TYPE_CHECKING:
     from relmachine.store.port import Table
 
-_ID = re.compile(f"{ID_PATTERN}|[0-9a-f]{{64}}")
+_ID = re.compile(f"{ID_PATTERN}|{HASH_PATTERN}")
 
 
 def print_rows(found: Table, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from relmachine.algebra.identity import hash_of
 from relmachine.errors import Code
 from relmachine.hosts.control_merging import Merging
 from relmachine.hosts.control_words import Waits, began, ended, refused, too_many
@@ -66,7 +67,7 @@ class ControlRules:
             return self._without_effect(state, too_many(record, most))
         empty = forked_state(self.plan, record.thread, origin)
         joining = Joining(self.plan, empty, record.sequence, events)
-        if joining.head != fork.at:
+        if hash_of(joining.head) != hash_of(fork.at):
             found = joining.head
             sentence = f"thread {fork.source!r} had another history at that sequence: its events name those it had"
             return self._without_effect(

@@ -122,7 +122,7 @@ class Relay:
                 await self._drop()
         except Exception as error:
             _log.warning(
-                "closed before all rows had left: the outbox keeps them for the next start",
+                "closed before the outbox was empty: the next start goes on with it",
                 error=repr(error),
                 unsent=len(self._queued),
                 undropped=len(self._sent),

@@ -13,21 +13,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from relmachine.algebra.identity import ID_PATTERN
+from relmachine.algebra.identity import HASH_PATTERN, ID_PATTERN
 from relmachine.kernel.answer import Answer
 from relmachine.kernel.record import Record
 
 FORK, MERGE, CLOSE, RESOLVE, ANSWER, RELEASE = "_fork", "_merge", "_close", "_resolve", "_answer", "_release"
 
-_History = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
-_Obstruction = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_History = Annotated[str, Field(pattern=f"^({ID_PATTERN}|{HASH_PATTERN})$")]
+_Obstruction = Annotated[str, Field(pattern=f"^{HASH_PATTERN}$")]
 _Thread = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class Fork(Record):
     """First message of a new thread: it goes on from history `at`, which `source` had once `at_sequence` was decided.
 
-    Sequence 0 stands for the empty history.
+    Sequence 0 stands for the empty history. `at` is its id, or the hash in it.
     """
 
     source: _Thread

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from relmachine.algebra.identity import hash_of
 from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.control import RELEASE
 
@@ -22,7 +23,7 @@ def follow_up_body(cause: Candidate, event: str, place: int, step: str, data: st
     """
     body: dict[str, object] = {
         "specversion": "1.0",
-        "id": f"{event}/{place}",
+        "id": f"{hash_of(event)}/{place}",
         "source": FOLLOW_UP_SOURCE,
         "type": step,
         "subject": cause.thread,
@@ -40,7 +41,7 @@ def release_body(cause: Candidate, event: str, held: int) -> dict[str, object]:
     """
     body: dict[str, object] = {
         "specversion": "1.0",
-        "id": f"{event}/{held}",
+        "id": f"{hash_of(event)}/{held}",
         "source": RELEASE_SOURCE,
         "type": RELEASE,
         "subject": cause.thread,

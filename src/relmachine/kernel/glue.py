@@ -14,7 +14,7 @@ from itertools import islice
 
 import orjson
 
-from relmachine.algebra.identity import digest
+from relmachine.algebra.identity import digest, hash_of
 from relmachine.algebra.obstructions import Disagreement
 from relmachine.kernel.control import MERGE
 from relmachine.kernel.control_rows import ObstructionRow
@@ -151,7 +151,8 @@ def _row(
     values: tuple[str, str] = ("", ""),
 ) -> ObstructionRow:
     target, source = difference.target, difference.source
-    identity = digest("obstruction", target, source, disagreement, field, ours.event_id, theirs.event_id)
+    events = hash_of(ours.event_id), hash_of(theirs.event_id)
+    identity = digest("obstruction", target, source, disagreement, field, *events)
     sides = [
         orjson.dumps({"events": [event.event_id], "value": value}).decode()
         for event, value in zip((ours, theirs), values, strict=True)

@@ -51,13 +51,18 @@ async def work(told: LaneTold) -> None:
         _say({"url": url})
         working = asyncio.create_task(lane.run(), name="control lane")
         left = asyncio.create_task(_node_left(), name="node")
-        ahead = asyncio.create_task(stay_at_once(), name="ahead of others")
+        ahead = asyncio.create_task(_stay_ahead(), name="ahead of others")
         await asyncio.wait([working, left], return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
         for task in (working, left, ahead):
             task.cancel()
         await asyncio.gather(working, left, ahead, return_exceptions=True)
+
+
+async def _stay_ahead() -> None:
+    await stay_at_once()
+    _log.debug("the control lane does not run at once", allow="rtprio")
 
 
 async def _node_left() -> None:

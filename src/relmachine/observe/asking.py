@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from relmachine.algebra.identity import ID_PATTERN
+from relmachine.algebra.identity import ID_CHARACTERS, ID_PATTERN
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.knowledge import element_of
 from relmachine.kernel.thread_token import check_thread
@@ -48,7 +48,7 @@ def parse_at(at: int | str | None) -> reading.At:
         return at
     if isinstance(at, str) and _HISTORY_ID.fullmatch(at):
         return at
-    sentence = "give 'at' as a stream sequence or as a history id of 68 hexadecimal digits"
+    sentence = f"give 'at' as a stream sequence or as a history id of {ID_CHARACTERS} hexadecimal digits"
     raise RelmError(Code.QUERY_REFUSED, sentence, at=str(at)[:80])
 
 
@@ -158,7 +158,8 @@ async def rejections(node: NodeView, thread: str | None, before: int | None, lim
 async def knowledge(node: NodeView, history: str, element: list[str], by: Literal["σ", "Δ"]) -> Knowledge:
     """σ or Δ of an element of the history's fiber. Errors: `not_found`, `query_refused`."""
     if not _HISTORY_ID.fullmatch(history):
-        sentence = "give a history id, 68 hexadecimal digits: `settled`, `section` and a thread's events answer it"
+        what = f"a history id, {ID_CHARACTERS} hexadecimal digits"
+        sentence = f"give {what}: `settled`, `section` and a thread's events answer it"
         raise RelmError(Code.QUERY_REFUSED, sentence, history=history[:80])
     fiber = await reading.fiber(node.store, history)
     asked = element_of(fiber, element)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict, dataclass
 
+from relmachine.algebra.identity import hash_of
 from relmachine.errors import Code, RelmError
 from relmachine.kernel.control import CLOSE, FORK, MERGE, RESOLVE
 from relmachine.kernel.envelope import ANONYMOUS, Envelope
@@ -19,7 +20,7 @@ from relmachine.observe.publishing import early_refusal, outcome_of
 from relmachine.store import reading
 
 HISTORY_SHOWN = 8
-"""Characters of a history id in the name of a fork that nobody named."""
+"""Characters of a history's hash in the name of a fork that nobody named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ async def fork(
 ) -> Asked | StepRefused:
     """Begin thread `name` at a history that `thread` had. Errors: `not_found`, `thread_name_invalid`."""
     point = await reading.resolve(node.store, check_thread(thread, limits), parse_at(at))
-    forked = check_thread(name or f"{thread}~{point.history[:HISTORY_SHOWN]}", limits)
+    forked = check_thread(name or f"{thread}~{hash_of(point.history)[:HISTORY_SHOWN]}", limits)
     data: dict[str, object] = {"source": thread, "at": point.history, "at_sequence": point.sequence}
     (said,) = await node.submit(forked, [asker.body(FORK, asker.key(), data)])
     return await _answered(node, said, seconds)

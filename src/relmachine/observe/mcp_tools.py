@@ -9,6 +9,7 @@ from fastmcp import FastMCP
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
+from relmachine.algebra.identity import ID_CHARACTERS
 from relmachine.kernel.envelope import ANONYMOUS
 from relmachine.kernel.knowledge import normal_form_of
 from relmachine.kernel.limits import Limits
@@ -29,7 +30,9 @@ _RUNS_MAX = 100
 """Runs of one answer."""
 
 Thread = Annotated[str, Field(description="Thread token: letters, digits, '_', '~', '-', and %XX for all else")]
-History = Annotated[str, Field(description="History id, 68 hexadecimal digits: `settled` and `section` answer it")]
+History = Annotated[
+    str, Field(description=f"History id, {ID_CHARACTERS} hexadecimal digits: `settled` and `section` answer it")
+]
 Element = Annotated[
     list[str],
     Field(description="Claims asserted in the history, together with all that they rest on; [] is the least element"),

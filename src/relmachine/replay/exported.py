@@ -79,7 +79,7 @@ class ThreadExport(_Part):
     """One thread, and those that it is of one family with."""
 
     format: Literal["relmachine thread"] = "relmachine thread"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     machine: str
     machine_version: str
     laws_digest: str
@@ -111,5 +111,7 @@ class ThreadExport(_Part):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            sentence = "this is no exported thread: write one with `relm thread export`"
+            sentence = (
+                "this is no exported thread, or an earlier relmachine wrote it: write one with `relm thread export`"
+            )
             raise RelmError(Code.LOG_INVALID, sentence, path=str(path), detail=str(error)[:500]) from error

@@ -1,8 +1,8 @@
 -- The store of one machine, for SQLite and for rqlite. Columns come in the order of the rows in kernel/*_rows.py.
 -- Ids are lower-case hexadecimal text, JSON is text. What may never change is protected by triggers at the end.
 --
--- An event has 64 characters of name and a history too; rows that hang on one use its number instead, because keys
--- that arrive in random order cost a page each. The relations under their own names are views that can be written.
+-- An event has 68 characters of name and a history too; rows that hang on one use its number instead, because keys
+-- that arrive in random order within a thread cost up to a page each. The relations under their own names are views that can be written.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -17,6 +17,7 @@ from relmachine.algebra.identity import (
     digest,
     event_id,
     genesis_id,
+    hash_of,
     history_id,
     set_add,
     set_digest,
@@ -41,6 +42,8 @@ def test_ids_are_what_anybody_can_recompute() -> None:
     assert genesis == h("genesis", "laws", "permit", "case-1")
     assert history_id(genesis, []) == genesis[:4] + h("history", genesis)
     assert history_id(genesis, ["b", "a"]) == genesis[:4] + h("history", genesis, "a", "b")
+    ids = [genesis[:4] + h(parent) for parent in "ba"]
+    assert history_id(genesis, ids) == history_id(genesis, [hash_of(one) for one in ids])
     event = event_id(genesis, "t02", '["src","1"]', "payload", "written", ["b", "a"])
     assert event == genesis[:4] + h("event", genesis, "t02", '["src","1"]', "payload", "written", "a", "b")
     written = contributions_digest(["sent", "checked"], [("officers", '"b"'), ("at", "1")])

@@ -18,6 +18,7 @@ from relmachine.machine.plan import Plan
 from relmachine.store.outcomes import outcome_at
 from relmachine.store.sqlite import SqliteStore
 from relmachine.store.verify import verify
+from tests.unit.forks.workshop import MemoryStream
 from tests.unit.runs.incident import Asked, decide
 
 
@@ -58,8 +59,10 @@ def machine() -> Machine:
 class Desk(Asked):
     """A workshop that publishes what leaves by the outbox, when it is told to."""
 
-    def __init__(self, plan: Plan, store: SqliteStore, limits: Limits | None = None) -> None:
-        super().__init__(plan, store, limits=limits)
+    def __init__(
+        self, plan: Plan, store: SqliteStore, limits: Limits | None = None, stream: MemoryStream | None = None
+    ) -> None:
+        super().__init__(plan, store, stream, limits)
         self.left: set[tuple[str, int]] = set()
 
     async def deliver(self, thread: str = "t") -> list[int]:

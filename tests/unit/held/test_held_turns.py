@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from relmachine.algebra.identity import hash_of
 from relmachine.kernel.limits import Limits
 from relmachine.store.held import held_lines
 from tests.unit.held.desk import Desk, on_store
@@ -29,7 +30,11 @@ def test_a_step_that_comes_too_early_is_held_and_released(tmp_path: Path) -> Non
         (row,) = await desk.table("SELECT seq, body FROM outbox WHERE kind = 'step'")
         (record,) = orjson.loads(str(row["body"]))
         ((event,),) = await desk.store.deciding("SELECT event_id FROM thread_events WHERE seq = ?", (enabling,))
-        assert (record["type"], record["data"], record["id"]) == ("_release", {"held": early}, f"{event}/{early}")
+        assert (record["type"], record["data"], record["id"]) == (
+            "_release",
+            {"held": early},
+            f"{hash_of(event)}/{early}",
+        )
         (release,) = await desk.deliver()
         await desk.decide()
         assert await desk.found(early) == ("committed", release) == await desk.found(release)

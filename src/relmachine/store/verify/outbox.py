@@ -7,6 +7,7 @@ from typing import cast
 
 import orjson
 
+from relmachine.algebra.identity import hash_of
 from relmachine.kernel.control import RELEASE
 from relmachine.kernel.follow_ups import FOLLOW_UP_SOURCE
 from relmachine.kernel.outcome_rows import OutboxRow
@@ -34,7 +35,7 @@ class Feeds:
     def keep(self, proposal: Proposal) -> None:
         """Add what the turn of one step has for the feeds. What an answer proposes is known: it says so."""
         if proposal.run.answers:
-            self._answered |= {event.event_id for event in proposal.events}
+            self._answered |= {hash_of(event.event_id) for event in proposal.events}
         for row in proposal.outbox:
             if row.kind == "journal":
                 self._items["journal"] += orjson.loads(row.body)[_LISTS["journal"]]
@@ -89,7 +90,7 @@ class Feeds:
         turn proposes is known to nobody else. Of releases, and of what answers propose, there are those of the commit.
         """
         rows = (await store.select(_EVENTS, (self._thread, commit.from_seq, commit.to_seq))).rows
-        events = {cast(str, event) for (event,) in rows}
+        events = {hash_of(cast(str, event)) for (event,) in rows}
         found = cast("list[dict[str, object]]", orjson.loads(row.body))
         if [one for one in found if self._is_known(one)] != known:
             return self._fault(row, row.body, known)
@@ -118,5 +119,5 @@ class Feeds:
 
 
 def _proposer(item: _Item) -> str:
-    """The event that a step's key names."""
+    """The event that a step's key names, by its hash."""
     return cast(str, item["id"]).partition("/")[0]

@@ -8,7 +8,7 @@ from typing import cast
 
 import orjson
 
-from relmachine.algebra.identity import digest
+from relmachine.algebra.identity import digest, hash_of
 from relmachine.kernel.candidate import Candidate
 from relmachine.kernel.control import CLOSE, FORK, MERGE, Close, Fork, Merge, Resolve
 from relmachine.kernel.control_rows import ResolutionRow
@@ -111,7 +111,7 @@ class RecordAgain:
             genesis = cast(str, (await self.store.select(_GENESIS, (fork.source,))).rows[0][0])
         events = await asked.events(fork.source, fork.at_sequence, EVENTS_MAX)
         joining = Joining(self.plan, forked_state(self.plan, record.thread, genesis), record.sequence, events)
-        if joining.head != fork.at:
+        if hash_of(joining.head) != hash_of(fork.at):
             return self.fault("controls.payload: the history of a fork", fork.at, joining.head)
         details = {"record": FORK, "source": fork.source, "events": len(events)}
         return replace(joining.applied(record, details), before=self.state)
