@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 BUSY_SHARE_MAX = 0.5
 """Of a core: a process that uses more has no right to be ahead of others all the time."""
@@ -24,10 +24,14 @@ LOOK_SECONDS = 0.25
 
 AGAIN_SECONDS = 2.0
 """How long one that was busy is like others before it is looked at again. It may seem calm then because others left it
-no more: so it is ahead of them for a ninth of the time at most."""
+no more: so it is ahead of them for about a ninth of the time."""
 
 _ME = 0
-_UNKNOWN = -1
+_UNKNOWN, _OTHER, _FIFO, _ROUND_ROBIN = -1, 0, 1, 2
+"""Linux's numbers of policies: elsewhere `os` has no names for them, and every policy is unknown."""
+
+_AHEAD = (_FIFO, _ROUND_ROBIN)
+_PRIORITY = 1
 
 
 @contextmanager
@@ -42,7 +46,7 @@ def at_once() -> Generator[bool]:
         yield before or raised
     finally:
         if raised:
-            _give(_ME, at_once=False)
+            _lower(_ME)
 
 
 async def stay_at_once() -> None:
@@ -53,46 +57,49 @@ async def stay_at_once() -> None:
         return
     busy = 0.0
     try:
-        while _raise_all() if busy <= BUSY_SHARE_MAX else _lower_all():
+        while _settle(at_once=busy <= BUSY_SHARE_MAX) or busy > BUSY_SHARE_MAX:
             used, began = time.process_time(), time.monotonic()
             await asyncio.sleep(LOOK_SECONDS if busy <= BUSY_SHARE_MAX else AGAIN_SECONDS)
             busy = (time.process_time() - used) / (time.monotonic() - began)
     finally:
-        _lower_all()
+        _settle(at_once=False)
 
 
 def is_at_once() -> bool:
     """Whether the calling thread has it."""
-    return sys.platform == "linux" and _policy(_ME) in (os.SCHED_RR, os.SCHED_FIFO)
+    return _policy(_ME) in _AHEAD
 
 
-def _raise_all() -> bool:
-    """Whether the calling thread has it now."""
-    for thread in _threads():
-        _raise(thread)
+def _settle(*, at_once: bool) -> bool:
+    """Let all threads have it, or none that was given it here; whether the calling one has it now."""
+    for thread in threading.enumerate():  # not /proc, which a process that is out of descriptors cannot list
+        if thread.native_id is None:
+            continue
+        if at_once and _may(thread.native_id):
+            _raise(thread.native_id)
+        else:
+            _lower(thread.native_id)
     return is_at_once()
 
 
-def _lower_all() -> bool:
-    for thread in _threads():
-        if sys.platform == "linux" and _policy(thread) == os.SCHED_RR:
-            _give(thread, at_once=False)
-    return True
-
-
 def _raise(thread: int) -> bool:
-    """Whether the kernel did it. What was put behind others on purpose stays there."""
-    if sys.platform != "linux" or _policy(thread) != os.SCHED_OTHER:
-        return False
+    return _policy(thread) == _OTHER and _may(thread) and _give(thread, _ROUND_ROBIN, _PRIORITY)
+
+
+def _lower(thread: int) -> None:
+    with suppress(OSError):
+        if _policy(thread) == _ROUND_ROBIN and os.sched_getparam(thread).sched_priority == _PRIORITY:
+            _give(thread, _OTHER, 0)
+
+
+def _may(thread: int) -> bool:
+    """What was put behind others on purpose stays there."""
     with suppress(OSError):  # a thread that ended
-        return os.getpriority(os.PRIO_PROCESS, thread) <= 0 and _give(thread, at_once=True)
+        return os.getpriority(os.PRIO_PROCESS, thread) <= 0
     return False
 
 
-def _give(thread: int, *, at_once: bool) -> bool:
-    if sys.platform != "linux":
-        return False
-    policy, priority = (os.SCHED_RR, 1) if at_once else (os.SCHED_OTHER, 0)
+def _give(thread: int, policy: int, priority: int) -> bool:
     try:
         os.sched_setscheduler(thread, policy, os.sched_param(priority))
     except OSError:
@@ -105,7 +112,3 @@ def _policy(thread: int) -> int:
         with suppress(OSError):  # a thread that ended, or a kernel that does not tell
             return os.sched_getscheduler(thread)
     return _UNKNOWN
-
-
-def _threads() -> list[int]:
-    return [int(task.name) for task in Path("/proc/self/task").iterdir()] if sys.platform == "linux" else []

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from relmachine import Machine
+from relmachine.algebra.identity import hash_of
 from relmachine.kernel.answer import FOLLOW_UP_BYTES_MAX, FOLLOW_UPS_MAX, Reason
 from relmachine.kernel.control import ANSWER
 from relmachine.kernel.envelope import Envelope
@@ -64,7 +65,11 @@ class RunContract(RunStore):
             assert await shop.table("SELECT lifecycle FROM run_ends") == [{"lifecycle": "OPEN>ACTIVE>COMMIT>CLOSE"}]
             (row,) = await shop.table("SELECT body FROM outbox WHERE kind = 'step'")
             (proposed,) = orjson.loads(str(row["body"]))
-            assert (proposed["type"], proposed["id"], proposed["hops"]) == ("confirm", f"{outcome['event']}/0", 1)
+            assert (proposed["type"], proposed["id"], proposed["hops"]) == (
+                "confirm",
+                f"{hash_of(outcome['event'])}/0",
+                1,
+            )
 
         self.run(work)
 

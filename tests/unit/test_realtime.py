@@ -182,6 +182,10 @@ class Clock:
 
 async def sleep(seconds):
     seen.append([seconds == AGAIN_SECONDS, *look()])
+    if sys.argv[1] == "put behind":
+        shares.insert(0, 0.0)
+        for thread in threading.enumerate():
+            os.setpriority(os.PRIO_PROCESS, thread.native_id, 5)
     if not shares:
         raise asyncio.CancelledError
     clock.now += seconds
@@ -215,6 +219,12 @@ def test_a_process_that_was_started_with_it_is_left_alone(allowed: bool) -> None
     if not allowed:
         pytest.skip("this machine lets nobody run at once")
     assert looks("started with it") == [[], [True, True]]
+
+
+def test_a_process_that_is_put_behind_others_meanwhile_has_it_no_longer(allowed: bool) -> None:
+    if not allowed:
+        pytest.skip("this machine lets nobody run at once")
+    assert looks("put behind")[1] == [False, False]
 
 
 def test_who_is_put_behind_others_meanwhile_loses_it(allowed: bool) -> None:

@@ -61,7 +61,7 @@ def event_id(
 ) -> str:
     """Id of an event: its content and its covering predecessors, in any order given."""
     content = (genesis, step, step_key, payload_digest, contributions_digest)
-    return _family(genesis) + digest("event", *content, *sorted(map(hash_of, parents)))
+    return id_of(genesis, digest("event", *content, *sorted(map(hash_of, parents))))
 
 
 def payload_digest(payload: str, principal: str | None = None) -> str:
@@ -80,7 +80,12 @@ def contributions_digest(asserts: Iterable[str], contributions: Iterable[tuple[s
 
 def history_id(genesis: str, maximal: Iterable[str]) -> str:
     """Id of a history: its genesis and the ids of its maximal events; of the empty history, when there are none."""
-    return _family(genesis) + digest("history", genesis, *sorted(map(hash_of, maximal)))
+    return id_of(genesis, digest("history", genesis, *sorted(map(hash_of, maximal))))
+
+
+def id_of(genesis: str, hashed: str) -> str:
+    """The id of the event or the history of `genesis` with that hash."""
+    return genesis[:FAMILY_CHARACTERS] + hashed
 
 
 def hash_of(identity: str) -> str:
@@ -96,10 +101,6 @@ def set_add(accumulator: int, *element: str) -> int:
 def set_digest(accumulator: int) -> str:
     """SHA-256 of the accumulator: the digest of the set."""
     return digest_bytes(accumulator.to_bytes(_SET_BYTES))
-
-
-def _family(genesis: str) -> str:
-    return genesis[:FAMILY_CHARACTERS]
 
 
 def _hash_to_sum(element: tuple[str, ...]) -> int:

@@ -67,7 +67,7 @@ class ControlRules:
             return self._without_effect(state, too_many(record, most))
         empty = forked_state(self.plan, record.thread, origin)
         joining = Joining(self.plan, empty, record.sequence, events)
-        if hash_of(joining.head) != hash_of(fork.at):
+        if hash_of(joining.head) != fork.at:
             found = joining.head
             sentence = f"thread {fork.source!r} had another history at that sequence: its events name those it had"
             return self._without_effect(

@@ -13,25 +13,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from relmachine.algebra.identity import HASH_PATTERN, ID_PATTERN
+from relmachine.algebra.identity import HASH_PATTERN
 from relmachine.kernel.answer import Answer
 from relmachine.kernel.record import Record
 
 FORK, MERGE, CLOSE, RESOLVE, ANSWER, RELEASE = "_fork", "_merge", "_close", "_resolve", "_answer", "_release"
 
-_History = Annotated[str, Field(pattern=f"^({ID_PATTERN}|{HASH_PATTERN})$")]
-_Obstruction = Annotated[str, Field(pattern=f"^{HASH_PATTERN}$")]
+_Hash = Annotated[str, Field(pattern=f"^{HASH_PATTERN}$")]
 _Thread = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class Fork(Record):
-    """First message of a new thread: it goes on from history `at`, which `source` had once `at_sequence` was decided.
+    """First message of a new thread: it goes on from a history that `source` had once `at_sequence` was decided.
 
-    Sequence 0 stands for the empty history. `at` is its id, or the hash in it.
+    Sequence 0 stands for the empty history. `at` is the hash in the history's id.
     """
 
     source: _Thread
-    at: _History
+    at: _Hash
     at_sequence: Annotated[int, Field(ge=0, lt=2**63)]
 
     def threads(self) -> tuple[str, ...]:
@@ -62,7 +61,7 @@ class Close(Record):
 class Resolve(Record):
     """On the thread of an obstruction: the side of thread `keep` stays, further merges leave the other out."""
 
-    obstruction: _Obstruction
+    obstruction: _Hash
     keep: _Thread
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 

@@ -10,7 +10,7 @@ from typing import Literal
 import orjson
 
 from relmachine.algebra.frontier import Frontier
-from relmachine.algebra.identity import contributions_digest, event_id, history_id, set_add, set_digest
+from relmachine.algebra.identity import contributions_digest, event_id, hash_of, history_id, set_add, set_digest
 from relmachine.kernel.answer import FollowUp
 from relmachine.kernel.candidate import Candidate, Contributions
 from relmachine.kernel.event_rows import ClaimRow, ContributionRow, EventRow, ExtensionRow, HistoryRow, ThreadEventRow
@@ -137,7 +137,7 @@ class Turn:
             if self.plan.fields[name].reducer is Reducer.ONCE:
                 self.values[name] = value
         if contributions:
-            self.section = set_add(self.section, event.event_id, event.contributions_digest)
+            self.section = set_add(self.section, hash_of(event.event_id), event.contributions_digest)
 
     def _record(self, candidate: Candidate, event: EventRow, source: str, maximal: list[str]) -> None:
         thread, fiber = self.before.thread, fiber_of(self.plan, self.asserted)

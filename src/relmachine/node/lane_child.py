@@ -24,7 +24,7 @@ from relmachine.node.lane import lane_parts
 from relmachine.node.lane_told import LaneTold
 from relmachine.node.web import serving
 from relmachine.priority import raise_process
-from relmachine.realtime import stay_at_once
+from relmachine.realtime import is_at_once, stay_at_once
 from relmachine.store.declaration import load_plan
 from relmachine.store.file_order import FileOrder
 from relmachine.store.port import LaneStore
@@ -62,7 +62,8 @@ async def work(told: LaneTold) -> None:
 
 async def _stay_ahead() -> None:
     await stay_at_once()
-    _log.debug("the control lane does not run at once", allow="rtprio")
+    if not is_at_once():
+        _log.debug("the control lane does not run at once", allow="rtprio")
 
 
 async def _node_left() -> None:

@@ -46,7 +46,7 @@ async def fork(
     """Begin thread `name` at a history that `thread` had. Errors: `not_found`, `thread_name_invalid`."""
     point = await reading.resolve(node.store, check_thread(thread, limits), parse_at(at))
     forked = check_thread(name or f"{thread}~{hash_of(point.history)[:HISTORY_SHOWN]}", limits)
-    data: dict[str, object] = {"source": thread, "at": point.history, "at_sequence": point.sequence}
+    data: dict[str, object] = {"source": thread, "at": hash_of(point.history), "at_sequence": point.sequence}
     (said,) = await node.submit(forked, [asker.body(FORK, asker.key(), data)])
     return await _answered(node, said, seconds)
 

@@ -7,13 +7,15 @@ from typing import cast
 
 import orjson
 
+from relmachine.algebra.identity import id_of
 from relmachine.kernel.control import CLOSE, FORK, MERGE
 from relmachine.store.port import Reads
 
-# The records of a thread, with how many events each brought.
+# The records of a thread, with how many events each brought, and the thread's genesis.
 _RECORDS = """
 SELECT k.seq, k.record, k.payload, k.evidence ->> '$.principal',
-  (SELECT count(*) FROM thread_events te WHERE te.thread = k.thread AND te.seq = k.seq)
+  (SELECT count(*) FROM thread_events te WHERE te.thread = k.thread AND te.seq = k.seq),
+  (SELECT t.state ->> '$.genesis' FROM threads t WHERE t.thread = k.thread)
 FROM controls k WHERE k.thread = ? ORDER BY k.seq
 """
 # A fork goes back to its source, and that to its own; the first that is no fork is the root.
@@ -75,11 +77,12 @@ async def lineage(store: Reads, thread: str) -> Lineage:
     merged: list[Merged] = []
     closed: Closed | None = None
     for row in (await store.select(_RECORDS, (thread,))).rows:
-        sequence, record, text, principal, events = cast("tuple[int, str, str, str, int]", row)
+        sequence, record, text, principal, events, genesis = cast("tuple[int, str, str, str, int, str]", row)
         payload = cast("dict[str, str]", orjson.loads(text))
         if record == FORK:
             at_sequence = cast(int, cast(object, payload["at_sequence"]))
-            forked = Forked(payload["source"], payload["at"], at_sequence, sequence, events, principal)
+            at = id_of(genesis, payload["at"])
+            forked = Forked(payload["source"], at, at_sequence, sequence, events, principal)
         elif record == MERGE:
             merged.append(Merged(payload["source"], sequence, events, principal))
         elif record == CLOSE:

@@ -172,7 +172,7 @@ def test_more_events_than_the_limit_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_fork_of_a_history_that_was_not_there_is_refused(tmp_path: Path, at_sequence: int) -> None:
     async def test(workshop: Workshop) -> None:
         await prepared(workshop)
-        forked = workshop.fork("c", "a", "0" * 68, at_sequence)
+        forked = workshop.fork("c", "a", "0" * 64, at_sequence)
         await workshop.settle()
         assert (await workshop.outcome(forked))["code"] == "history_mismatch"
         workshop.step("c", "receive")

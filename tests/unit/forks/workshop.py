@@ -10,6 +10,7 @@ from typing import cast
 
 import orjson
 
+from relmachine.algebra.identity import hash_of
 from relmachine.errors import Code
 from relmachine.gates.admission import AdmissionGate
 from relmachine.gates.constraints import ConstraintChecker
@@ -151,7 +152,7 @@ class Workshop:
 
     def fork(self, thread: str, source: str, at: str, at_sequence: int, key: str | None = None) -> int:
         """Publish a fork of `source`."""
-        data = {"source": source, "at": at, "at_sequence": at_sequence}
+        data = {"source": source, "at": hash_of(at), "at_sequence": at_sequence}
         return self.stream.publish(thread, FORK, self.body(FORK, key, data))
 
     def merge(self, target: str, source: str, key: str | None = None, principal: str = "ann") -> int:

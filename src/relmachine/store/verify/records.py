@@ -111,7 +111,7 @@ class RecordAgain:
             genesis = cast(str, (await self.store.select(_GENESIS, (fork.source,))).rows[0][0])
         events = await asked.events(fork.source, fork.at_sequence, EVENTS_MAX)
         joining = Joining(self.plan, forked_state(self.plan, record.thread, genesis), record.sequence, events)
-        if hash_of(joining.head) != hash_of(fork.at):
+        if hash_of(joining.head) != fork.at:
             return self.fault("controls.payload: the history of a fork", fork.at, joining.head)
         details = {"record": FORK, "source": fork.source, "events": len(events)}
         return replace(joining.applied(record, details), before=self.state)
