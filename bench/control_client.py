@@ -1,7 +1,7 @@
 """Cancels threads at a steady rate and times each: a process of its own for `bench.control`.
 
 Reads one JSON object from its first line of input, `url`, `threads` and `per_second`; prints a line once it is
-connected, begins at the next line, and prints the milliseconds of each cancellation. It runs before others where that
+connected, begins at the next line, and prints the milliseconds of each cancellation. It runs at once where that
 is allowed: whoever cancels has a machine of their own, and how long this process waits for a core of the node's is not
 the node's time.
 """

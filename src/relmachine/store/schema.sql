@@ -2,7 +2,8 @@
 -- Ids are lower-case hexadecimal text, JSON is text. What may never change is protected by triggers at the end.
 --
 -- An event has 68 characters of name and a history too; rows that hang on one use its number instead, because keys
--- that arrive in random order within a thread cost up to a page each. The relations under their own names are views that can be written.
+-- that arrive in random order within a thread cost up to a page each. The relations under their own names are views
+-- that can be written.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
